@@ -1,0 +1,6 @@
+"""`python -m organincrement` is the command line."""
+
+from organincrement.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,86 @@
+"""`inspect`, `dataset import`, `dataset check`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+Commands = Any  # argparse has no public name for what add_subparsers returns
+
+
+def add_to(commands: Commands) -> None:
+    """Register the commands."""
+    inspect = commands.add_parser("inspect", help="what a file or folder is")
+    inspect.add_argument("path", type=Path, metavar="PATH")
+    inspect.add_argument("--json", type=Path, metavar="FILE", help="write the facts here instead of to the terminal")
+    inspect.add_argument("--points", type=Path, metavar="FILE.npy", help="L,P,S positions in mm, (n, ≥3): the nearest voxel's value at each")
+    inspect.set_defaults(command=_inspect)
+    dataset = commands.add_parser("dataset", help="make or check a dataset").add_subparsers(required=True, metavar="ACTION")
+    _add_import(dataset)
+    check = dataset.add_parser("check", help="geometry, labels, hashes, history")
+    check.add_argument("dataset", type=Path, metavar="DATASET")
+    check.set_defaults(command=_check)
+
+
+def _add_import(dataset: Commands) -> None:
+    command = dataset.add_parser("import", help="make a dataset from images and labels")
+    command.add_argument("--images", type=Path, required=True, metavar="DIR")
+    command.add_argument("--labels", type=Path, required=True, metavar="DIR")
+    command.add_argument("--organs", nargs="+", required=True, type=organ_value, metavar="ORGAN=VALUE", help="for example mandible=1; several may be joined by commas")
+    command.add_argument("--from", dest="source", default="folders", choices=("folders", "csv", "nnunet", "decathlon"), help="how images and labels are paired")
+    command.add_argument("--out", type=Path, required=True, metavar="DATASET")
+    command.add_argument("--name", help="default: the folder's name")
+    command.add_argument("--status", default="approved", choices=("draft", "submitted", "approved"), help="only approved cases are trained on (default: approved)")
+    command.add_argument("--ignore-other-labels", action="store_true", help="label values that are not named become background")
+    command.add_argument("--allow-empty", action="store_true", help="accept a label without any voxel: looked for, and absent")
+    command.set_defaults(command=_import)
+
+
+def organ_value(text: str) -> dict[str, int]:
+    """`mandible=1` or `liver=1,spleen=2` as a dict; a usage error otherwise."""
+    pairs = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not (name.strip() and equals and value.strip().isdigit() and int(value) > 0):
+            raise argparse.ArgumentTypeError(f"'{part}' is not of the form organ=value, with a value from 1")
+        pairs[name.strip()] = int(value)
+    return pairs
+
+
+def _import(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import CaseCounter
+    from organincrement.workflows.import_dataset import import_dataset
+
+    organs = {name: value for pairs in options.organs for name, value in pairs.items()}
+    with CaseCounter("importing") as counter:
+        dataset = import_dataset(
+            options.images, options.labels, organs, options.out, source=options.source, name=options.name, status=options.status,
+            ignore_other_labels=options.ignore_other_labels, allow_empty=options.allow_empty, progress=counter,
+        )  # fmt: skip
+    print(f"{options.out}: {len(dataset.cases())} cases of {', '.join(dataset.label_space.ids)}")
+
+
+def _check(options: argparse.Namespace) -> int:
+    from organincrement.contract.dataset import DatasetFolder
+    from organincrement.workflows.check_dataset import check
+
+    problems = check(DatasetFolder.open(options.dataset))
+    for problem in problems:
+        print(problem)
+    serious = [p for p in problems if not p.startswith("note: ")]
+    print(f"{options.dataset}: {'no problem found' if not serious else f'{len(serious)} problems'}")
+    return 3 if serious else 0
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from organincrement.workflows.inspect_path import inspect_path
+
+    facts = inspect_path(options.path, options.points)
+    if options.json:
+        from organincrement.contract.files import write_atomic
+
+        write_atomic(options.json, json.dumps(facts, indent=2) + "\n")
+    else:
+        json.dump(facts, sys.stdout, indent=2)
+        print()

@@ -1,0 +1,57 @@
+"""The command line: parsing, exit codes, one line for every error.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused input, 4 cancelled. Each command's work is imported when it runs.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from organincrement import __version__
+from organincrement.cli import data_commands, model_commands, training_commands
+
+DONE, FAILED, USAGE, REFUSED, CANCELLED = range(5)
+
+
+def run() -> None:
+    """Entry point of the `organincrement` command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command. Returns: its exit code; argparse itself exits with 2 on wrong usage."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.command(options) or DONE)
+    except KeyboardInterrupt:
+        print("cancelled", file=sys.stderr)
+        return CANCELLED
+    except BrokenPipeError:
+        return DONE  # the reader of our output, such as `head`, has seen enough
+    except Exception as error:
+        if options.debug:
+            raise
+        return _explained(error)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    parser = argparse.ArgumentParser(
+        prog="organincrement", description="Teach a segmentation model one more organ without its training data. Research use only.",
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"organincrement {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show where an error arose")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in (data_commands, training_commands, model_commands):
+        group.add_to(commands)
+    return parser
+
+
+def _explained(error: Exception) -> int:
+    """One line on standard error. Every layer's own exception is a ValueError whose message is written for people."""
+    message = " ".join(str(error).split())
+    refused = isinstance(error, ValueError | FileNotFoundError | PermissionError | NotADirectoryError | IsADirectoryError)
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename or 'file'}: {error.strerror.lower()}"
+    print(f"organincrement: {message or type(error).__name__}", file=sys.stderr)
+    return REFUSED if refused else FAILED

@@ -1,0 +1,88 @@
+"""Progress for people: a bar on a terminal, plain lines otherwise."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from tqdm import tqdm
+
+from organincrement.contract.job import JobFolder, JobStatus
+
+_EVERY_S = 0.5
+_LINE_EVERY_S = 15.0
+
+
+class CaseCounter:
+    """Counts cases; called with each case's name."""
+
+    def __init__(self, what: str) -> None:
+        self._bar = tqdm(desc=what, unit=" case", disable=not sys.stderr.isatty(), leave=False)
+
+    def __call__(self, case: str, *_details: object) -> None:
+        """Show that this case is at work."""
+        self._bar.set_postfix_str(case, refresh=False)
+        self._bar.update()
+
+    def __enter__(self) -> "CaseCounter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.close()
+
+
+def duration(seconds: float) -> str:
+    """`3 h 10 min`, `4 min 5 s` or `12 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def status_line(status: JobStatus) -> str:
+    """State, progress, the last losses and validation, in a line or two."""
+    parts = [status.state]
+    if status.total_steps:
+        parts.append(f"step {status.step} of {status.total_steps}")
+    if status.state == "running" and status.progress:
+        total = status.progress.total
+        parts.append(f"loss {total:.4f}" if total is not None else "loss undefined")
+        if status.eta_s is not None:
+            parts.append(f"{duration(status.eta_s)} left")
+    if status.validated:
+        shown = {**status.validated.dice, **{f"{k} (as teacher)": v for k, v in status.validated.agreement.items()}}
+        parts.append(", ".join(f"{organ} {value:.3f}" for organ, value in shown.items() if value is not None))
+    if status.message:
+        parts.append(status.message)
+    return " · ".join(parts)
+
+
+@contextmanager
+def watching(job: JobFolder) -> Iterator[None]:
+    """Show a job's progress, from its events, while the block runs the job or waits for it."""
+    over = threading.Event()
+    thread = threading.Thread(target=_show, args=(JobFolder(job.path), over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _show(job: JobFolder, over: threading.Event) -> None:
+    on_terminal = sys.stderr.isatty()
+    bar = tqdm(total=None, unit=" step", disable=not on_terminal, leave=False, dynamic_ncols=True)
+    quiet_s = _LINE_EVERY_S
+    while not over.wait(_EVERY_S):
+        status = job.status()
+        if status.total_steps:
+            bar.total, bar.n = status.total_steps, status.step
+            bar.refresh()
+        quiet_s += _EVERY_S
+        if not on_terminal and quiet_s > _LINE_EVERY_S and status.step:
+            print(status_line(status), file=sys.stderr, flush=True)
+            quiet_s = 0.0
+    bar.close()

@@ -1,0 +1,170 @@
+"""`demo`, `methods`, `plan`, `train`, `job`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+Commands = Any
+_DEVICES = ("auto", "cpu", "cuda")
+
+
+def add_to(commands: Commands) -> None:
+    """Register the commands."""
+    demo = commands.add_parser("demo", help="the whole story on a phantom, with a report")
+    demo.add_argument("--out", type=Path, default=Path("demo-output"), metavar="DIR")
+    demo.set_defaults(command=_demo)
+    methods = commands.add_parser("methods", help="every method, its settings and needs")
+    methods.add_argument("--json", action="store_true")
+    methods.set_defaults(command=_methods)
+    _add_plan(commands)
+    train = commands.add_parser("train", help="run a plan")
+    train.add_argument("plan", type=Path, metavar="plan.json")
+    train.add_argument("--job", type=Path, required=True, metavar="DIR")
+    train.add_argument("--device", choices=_DEVICES, help="replaces the plan's")
+    train.add_argument("--detach", action="store_true", help="in a process of its own that goes on when this one ends")
+    train.set_defaults(command=_train)
+    job = commands.add_parser("job", help="look at a job, or stop it").add_subparsers(required=True, metavar="ACTION")
+    for name, help_text, command in (
+        ("status", "state and progress", _status), ("pause", "save a checkpoint and end the process", _pause),
+        ("resume", "go on in a new process", _resume), ("cancel", "give it up", _cancel), ("run", "run or go on in this process", _run),
+    ):  # fmt: skip
+        action = job.add_parser(name, help=help_text)
+        action.add_argument("job", type=Path, metavar="DIR")
+        if name == "status":
+            action.add_argument("--json", action="store_true", help="the last event with the state, as JSON")
+        action.set_defaults(command=command)
+
+
+def _add_plan(commands: Commands) -> None:
+    plan = commands.add_parser("plan", help="decide everything about a training, and estimate it")
+    plan.add_argument("--teacher", type=Path, metavar="PKG")
+    plan.add_argument("--dataset", type=Path, required=True, metavar="DATASET")
+    plan.add_argument("--method", default="bla-uag", help="see `organincrement methods` (default: bla-uag)")
+    plan.add_argument("--preset", default="practical", choices=("practical", "paper"))
+    plan.add_argument("--merge", nargs="+", default=[], metavar="ORGAN=ORGAN", help="an organ of the teacher that counts as another of its organs")
+    plan.add_argument("--include", nargs="+", default=["approved"], choices=("draft", "submitted", "approved", "flagged"), help="cases to train on")
+    plan.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="a method setting, training.*, validation.* or seed")
+    plan.add_argument("--device", default="auto", choices=_DEVICES)
+    plan.add_argument("--out", type=Path, required=True, metavar="plan.json")
+    plan.set_defaults(command=_plan)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from organincrement.workflows.demo import run_demo
+
+    run_demo(options.out)
+
+
+def _methods(options: argparse.Namespace) -> None:
+    from organincrement.workflows.describe_methods import describe_methods
+
+    described = describe_methods()
+    if options.json:
+        print(json.dumps(described, indent=2))
+        return
+    for method in described:
+        print(f"{method['name']:14s} {method['summary']}")
+        for setting in method["settings"]:
+            print(f"    {setting['name']:22s} {setting['default']!s:14s} {setting['help']}")
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise ValueError(f"'{text}' is not of the form key=value")
+        pairs[key] = value
+    return pairs
+
+
+def _value(text: str) -> Any:
+    """Numbers, lists and true/false/null as JSON; anything else is a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import duration
+    from organincrement.workflows.make_plan import PlanRequest, make_plan
+
+    plan = make_plan(
+        PlanRequest(
+            dataset=options.dataset, out=options.out, teacher=options.teacher, method=options.method, preset=options.preset,
+            merges=_pairs(options.merge), include=options.include, device=options.device,
+            overrides={key: _value(value) for key, value in _pairs(options.set).items()},
+        )
+    )  # fmt: skip
+    e = plan.estimate
+    gpu = f" · {e.gpu_bytes / 2**30:.1f} GiB of GPU memory" if e.gpu_bytes else ""
+    print(f"{options.out}: {plan.method} ({plan.preset}), {plan.training.steps} steps, validation on {len(plan.validation.cases)} cases")
+    print(f"about {duration(e.seconds or 0)} on {e.measured_on} · {(e.ram_bytes or 0) / 2**30:.1f} GiB of memory{gpu} · {(e.disk_bytes or 0) / 2**30:.2f} GiB on disk")
+
+
+def _train(options: argparse.Namespace) -> int:
+    from organincrement.workflows.jobs import start_detached
+    from organincrement.workflows.train import create_job
+
+    job = create_job(options.plan, options.job, options.device)
+    if options.detach:
+        pid = start_detached(job)
+        print(f"{options.job}: started as process {pid}; see `organincrement job status {options.job}`")
+        return 0
+    return _run_here(job)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from organincrement.contract.job import JobFolder
+
+    return _run_here(JobFolder.open(options.job))
+
+
+def _run_here(job: Any) -> int:
+    from organincrement.cli.progress import watching
+    from organincrement.workflows.train import run_job
+
+    with watching(job):
+        outcome = run_job(job)
+    print(f"{job.path}: {outcome}" + (f"; the student is {job.student_path}" if outcome == "finished" else ""))
+    return 4 if outcome == "cancelled" else 0
+
+
+def _status(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import status_line
+    from organincrement.contract.codec import to_json
+    from organincrement.contract.job import JobFolder
+
+    status = JobFolder.open(options.job).status()
+    if options.json:
+        event = to_json(status.last_event) if status.last_event else {}
+        print(json.dumps({"state": status.state, **event}))
+    else:
+        print(status_line(status))
+
+
+def _pause(options: argparse.Namespace) -> None:
+    from organincrement.contract.job import JobFolder
+    from organincrement.workflows.jobs import pause
+
+    pause(JobFolder.open(options.job))
+    print(f"{options.job}: pausing; its process writes a checkpoint and ends")
+
+
+def _resume(options: argparse.Namespace) -> None:
+    from organincrement.contract.job import JobFolder
+    from organincrement.workflows.jobs import resume, start_detached
+
+    job = JobFolder.open(options.job)
+    resume(job)
+    print(f"{options.job}: goes on as process {start_detached(job)}")
+
+
+def _cancel(options: argparse.Namespace) -> None:
+    from organincrement.contract.job import JobFolder
+    from organincrement.workflows.jobs import cancel
+
+    cancel(JobFolder.open(options.job))
+    print(f"{options.job}: cancelled")

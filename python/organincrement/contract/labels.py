@@ -1,0 +1,156 @@
+"""Organs, the label spaces they form, and the transition from a teacher's organs to its student's."""
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import ContractError
+
+
+@dataclass(frozen=True)
+class Code:
+    """One coded concept, for example SCT 10200004 "Liver"."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+    def same_as(self, other: "Code") -> bool:
+        """True when scheme and value agree; meanings may be worded differently."""
+        return (self.scheme, self.value) == (other.scheme, other.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Organ:
+    """One organ, or one anomaly (a tumour, say) inside its host organ; colour as red, green, blue in 0..255."""
+
+    id: str
+    name: str
+    kind: Literal["organ", "anomaly"] = "organ"
+    host: str | None = None
+    color: tuple[int, int, int]
+    category: Code | None = None
+    type: Code | None = None
+    modifier: Code | None = None
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        if not all(0 <= part <= 255 for part in self.color):
+            raise ContractError(f"color of {self.id} must lie in 0 to 255, found {list(self.color)}")
+        if (self.kind == "anomaly") != (self.host is not None):
+            raise ContractError(f"{self.id}: an anomaly names its host organ and an organ has none; correct `host`")
+
+    def same_as(self, other: "Organ") -> bool:
+        """True when type and modifier are the same, else when the id is.
+
+        Anomalies must also share their host: tumours of the liver and of the kidney have one type code.
+        """
+        if self.id == other.id:
+            return True
+        if self.type is None or other.type is None or not self.type.same_as(other.type):
+            return False
+        return (_value(self.modifier), self.kind, self.host) == (_value(other.modifier), other.kind, other.host)
+
+    @property
+    def has_laterality(self) -> bool:
+        """True when a modifier tells its side, so that mirroring left-right would swap it with another organ."""
+        return self.modifier is not None
+
+
+def _value(code: Code | None) -> tuple[str, str] | None:
+    return None if code is None else (code.scheme, code.value)
+
+
+def check_id(text: str) -> None:
+    """Refuse an id that cannot serve as a file name on every system: letters, digits, `_`, `-`, `.`; at most 80."""
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?", text):
+        raise ContractError(f"id {text!r} is not allowed; use letters, digits, '_', '-', '.', at most 80")
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """Ordered organs; an organ's label is its position + 1, background is 0."""
+
+    organs: tuple[Organ, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "organs", tuple(self.organs))
+        for i, organ in enumerate(self.organs):
+            for earlier in self.organs[:i]:
+                if organ.same_as(earlier):
+                    raise ContractError(f"organs {earlier.id!r} and {organ.id!r} are the same organ; keep one of them")
+
+    def __len__(self) -> int:
+        return len(self.organs)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The organs' ids in label order."""
+        return tuple(organ.id for organ in self.organs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The organs' names in label order."""
+        return tuple(organ.name for organ in self.organs)
+
+    @property
+    def has_laterality(self) -> bool:
+        """True when an organ has a side, so that nothing may be mirrored left-right."""
+        return any(organ.has_laterality for organ in self.organs)
+
+    def index(self, organ_id: str) -> int:
+        """The label of an organ, from 1; raises ContractError when it is not among the organs."""
+        try:
+            return self.ids.index(organ_id) + 1
+        except ValueError:
+            raise ContractError(f"there is no organ {organ_id!r}; there are {', '.join(self.ids) or 'none'}") from None
+
+
+@dataclass(frozen=True)
+class LabelTransition:
+    """From a teacher's organs (`old`) and the newly labelled ones (`new`) to the student's.
+
+    `merges` lets organs of the teacher count as another of its organs: {"liver_tumour": "liver"}.
+    Raises ContractError for an organ that is both old and new, and for merges that name no organ, chain or circle.
+    """
+
+    old: LabelSpace
+    new: LabelSpace
+    merges: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for organ_id in (*self.merges.keys(), *self.merges.values()):
+            if organ_id not in self.old.ids:
+                raise ContractError(f"merges: the teacher has no organ {organ_id!r}; it has {', '.join(self.old.ids)}")
+        for source, target in self.merges.items():
+            if target in self.merges:
+                raise ContractError(f"merges: {source!r} counts as {target!r}, itself merged; name the final organ")
+        for new in self.new.organs:
+            for old in self.old.organs:
+                if new.same_as(old):
+                    raise ContractError(
+                        f"organ {new.id!r} ({new.name}) of the dataset is known to the teacher already, as {old.id!r}; "
+                        "leave it out of the dataset or choose another teacher"
+                    )
+
+    @functools.cached_property
+    def student(self) -> LabelSpace:
+        """The student's organs: the teacher's that are not merged away, then the new ones."""
+        return LabelSpace((*(organ for organ in self.old.organs if organ.id not in self.merges), *self.new.organs))
+
+    @property
+    def old_count(self) -> int:
+        """K: how many of the student's organs are the teacher's."""
+        return len(self.old) - len(self.merges)
+
+    @property
+    def new_count(self) -> int:
+        """N: how many of the student's organs are new."""
+        return len(self.new)
+
+    @functools.cached_property
+    def teacher_to_student(self) -> tuple[int, ...]:
+        """The student's channel for each of the teacher's 1 + len(old) channels; background stays 0."""
+        return (0, *(self.student.index(self.merges.get(organ_id, organ_id)) for organ_id in self.old.ids))

@@ -1,0 +1,1 @@
+"""Safe reading, geometry, resampling, normalisation, patches, augmentation."""

@@ -1,0 +1,69 @@
+"""Preprocessed cases on disk: compressed blocks, memory-mapped, so that a patch is read without its scan.
+
+RAM stays flat in the number of cases: an array is opened for each read and only the blocks under a patch are unpacked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+
+_BLOCK = 32
+_MOST_POINTS = 10_000
+
+Slices = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedCase:
+    """One preprocessed case. `shape` is D, H, W of the network's grid, cropped to the tissue."""
+
+    id: str
+    folder: Path
+    shape: tuple[int, int, int]
+
+    def read(self, where: Slices) -> tuple[np.ndarray, np.ndarray]:
+        """Image (float32) and labels (int16; -1 unlabelled) of a box inside the case."""
+        return self._open("image")[where].astype(np.float32), self._open("labels")[where].astype(np.int16)
+
+    def image_DHW(self) -> np.ndarray:
+        """The whole normalised image, float32."""
+        return self._open("image")[...].astype(np.float32)
+
+    def labels_DHW(self) -> np.ndarray:
+        """The whole label map, int16; 0 background, 1..N organs, -1 unlabelled."""
+        return self._open("labels")[...].astype(np.int16)
+
+    def points(self) -> Mapping[int, np.ndarray]:
+        """Up to 10,000 voxel positions (n, 3) of each organ that is present."""
+        with np.load(self.folder / f"{self.id}.points.npz") as stored:
+            return {int(label): stored[label] for label in stored.files}
+
+    def _open(self, which: str) -> Any:
+        return blosc2.open(str(self.folder / f"{self.id}.{which}.b2nd"), mode="r", mmap_mode="r")
+
+
+def write_case(folder: Path, case_id: str, image_DHW: np.ndarray, labels_DHW: np.ndarray, seed: int) -> CachedCase:
+    """Store a preprocessed case. Args: image_DHW: normalised. labels_DHW: integers, -1 unlabelled."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _pack(folder / f"{case_id}.image.b2nd", image_DHW.astype(np.float16))
+    _pack(folder / f"{case_id}.labels.b2nd", labels_DHW.astype(np.int16))
+    rng = np.random.default_rng(seed)
+    points = {}
+    for label in np.unique(labels_DHW[labels_DHW > 0]):
+        found = np.argwhere(labels_DHW == label).astype(np.int32)
+        keep = rng.choice(len(found), min(len(found), _MOST_POINTS), replace=False)
+        points[str(int(label))] = found[np.sort(keep)]
+    np.savez_compressed(folder / f"{case_id}.points.npz", **points)
+    return CachedCase(id=case_id, folder=folder, shape=tuple(image_DHW.shape))  # type: ignore[arg-type]
+
+
+def _pack(path: Path, array: np.ndarray) -> None:
+    path.unlink(missing_ok=True)
+    blocks = tuple(min(_BLOCK, n) for n in array.shape)
+    chunks = tuple(min(4 * _BLOCK, n) for n in array.shape)
+    cparams = {"codec": blosc2.Codec.LZ4HC, "clevel": 5, "nthreads": 1}
+    blosc2.asarray(np.ascontiguousarray(array), urlpath=str(path), mode="w", chunks=chunks, blocks=blocks, cparams=cparams)

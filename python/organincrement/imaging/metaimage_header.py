@@ -1,0 +1,139 @@
+"""MetaImage headers (.mha, .mhd), read with the standard library.
+
+Source: the MetaIO format definition, itk.org/Wiki/ITK/MetaIO/Documentation.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from organincrement.imaging.errors import ImageError
+from organincrement.imaging.header import (
+    Header,
+    check_grid,
+    check_shape,
+    check_spacing,
+    check_unit_vectors,
+    detached_data,
+)
+from organincrement.imaging.volume import affine_matrix
+
+MAX_HEADER_BYTES = 65536
+TYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
+    "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+SYNONYMS = {
+    "ElementByteOrderMSB": "BinaryDataByteOrderMSB", "Origin": "Offset", "Position": "Offset",
+    "Rotation": "TransformMatrix", "Orientation": "TransformMatrix", "ElementSize": "ElementSpacing",
+}  # fmt: skip
+
+
+def read_metaimage_header(path: Path) -> Header:
+    """Check a MetaImage header; raises ImageError for what `read_image` must not read."""
+    fields, end = _fields(path)
+    stored = _stored_type(path, fields)
+    sizes = [int(size) for size in _numbers(path, fields, "DimSize", whole=True)]
+    if [len(sizes)] != _numbers(path, fields, "NDims", whole=True):
+        raise ImageError(f"{path}: its NDims and its {len(sizes)} sizes disagree; export it again")
+    shape_DHW = check_shape(path, sizes, stored.itemsize)
+    spacing_mm, origin_mm, direction = check_grid(path, _affine(path, fields, len(sizes)))
+    name = _required(path, fields, "ElementDataFile")
+    if name.upper().startswith("LIST") or "%" in name:
+        raise ImageError(f"{path}: its voxels are spread over several files; save it as a single .mha")
+    local = name.upper() == "LOCAL"
+    data_path = path if local else detached_data(path, name)
+    compressed = _is_true(fields, "CompressedData")
+    data_bytes = int(np.prod(shape_DHW, dtype=np.int64)) * stored.itemsize
+    return Header(
+        path=path,
+        kind="metaimage",
+        shape_DHW=shape_DHW,
+        spacing_mm=spacing_mm,
+        origin_mm=origin_mm,
+        direction=direction,
+        stored=stored,
+        data_path=data_path,
+        offset=end if local else _header_size(path, fields, data_path, data_bytes, compressed),
+        encoding="zlib" if compressed else "raw",
+    )
+
+
+def _fields(path: Path) -> tuple[dict[str, str], int]:
+    """The fields under their first names, and the position behind ElementDataFile, which is the last."""
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        while file.tell() < MAX_HEADER_BYTES:
+            line = file.readline(MAX_HEADER_BYTES)
+            name, separator, value = line.decode("utf-8", errors="replace").partition("=")
+            if not separator:
+                break
+            name = name.strip()
+            # ElementSpacing is the distance of the voxels; ElementSize stands for it only where it is missing.
+            if name == "ElementSize" and "ElementSpacing" in fields:
+                continue
+            known = SYNONYMS.get(name, name)
+            if known in fields and name != "ElementSpacing":
+                raise ImageError(f"{path}: its header says {name[:40]!r} twice; export it again")
+            fields[known] = value.strip()
+            if name == "ElementDataFile":
+                return fields, file.tell()
+    raise ImageError(f"{path}: is no MetaImage, or its header has no ElementDataFile at its end; export it again")
+
+
+def _required(path: Path, fields: Mapping[str, str], name: str) -> str:
+    if not fields.get(name):
+        raise ImageError(f"{path}: its header has no {name}; export it again")
+    return fields[name]
+
+
+def _numbers(path: Path, fields: Mapping[str, str], name: str, *, whole: bool = False) -> list[float]:
+    words = _required(path, fields, name).split()
+    try:
+        if whole and not all(re.fullmatch(r"[+-]?[0-9]{1,18}", word) for word in words):
+            raise ValueError
+        return [int(word) if whole else float(word) for word in words]
+    except ValueError:
+        raise ImageError(f"{path}: its {name} {fields[name][:40]!r} are not numbers; export it again") from None
+
+
+def _is_true(fields: Mapping[str, str], name: str) -> bool:
+    return fields.get(name, "False").lower() in ("true", "t", "1")
+
+
+def _stored_type(path: Path, fields: Mapping[str, str]) -> np.dtype:
+    name = _required(path, fields, "ElementType")
+    if name not in TYPES or fields.get("ElementNumberOfChannels", "1") != "1":
+        what = f"{name[:40]}, {fields.get('ElementNumberOfChannels', '1')[:10]} a voxel"
+        raise ImageError(f"{path}: its voxels are {what}; export one plain number per voxel")
+    if not _is_true({"BinaryData": "True", **fields}, "BinaryData"):
+        raise ImageError(f"{path}: its voxels are written as text; save it as binary")
+    return np.dtype(TYPES[name]).newbyteorder(">" if _is_true(fields, "BinaryDataByteOrderMSB") else "<")
+
+
+def _affine(path: Path, fields: Mapping[str, str], dimension: int) -> np.ndarray:
+    """Index-to-LPS matrix; each row of TransformMatrix is the direction of one image axis."""
+    spacing_xyz = _numbers(path, fields, "ElementSpacing")
+    rows = (
+        _numbers(path, fields, "TransformMatrix") if "TransformMatrix" in fields else np.eye(dimension).ravel().tolist()
+    )
+    origin = _numbers(path, fields, "Offset") if "Offset" in fields else [0.0] * dimension
+    if len(spacing_xyz) != dimension or len(rows) != dimension**2 or len(origin) != dimension:
+        raise ImageError(f"{path}: its spacing, offset or matrix does not have {dimension} axes; export it again")
+    check_spacing(path, spacing_xyz[:3])
+    direction = np.array(rows).reshape(dimension, dimension)[:3, :3].T
+    check_unit_vectors(path, direction)
+    width_mm, height_mm, depth_mm = spacing_xyz[:3]
+    return affine_matrix((depth_mm, height_mm, width_mm), (origin[0], origin[1], origin[2]), direction)
+
+
+def _header_size(path: Path, fields: Mapping[str, str], data_path: Path, data_bytes: int, compressed: bool) -> int:
+    if "HeaderSize" not in fields:
+        return 0
+    size = int(_numbers(path, fields, "HeaderSize", whole=True)[0])
+    if size < -1 or (size == -1 and compressed):
+        raise ImageError(f"{path}: its HeaderSize {size} cannot be; export it again")
+    return size if size >= 0 else max(0, data_path.stat().st_size - data_bytes)

@@ -1,0 +1,76 @@
+"""Which patch of which case a training step sees. Every draw follows from the seed and the step alone.
+
+So a resumed run sees the patches it would have seen, and no generator's state needs to be carried along.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from organincrement.imaging.cache import CachedCase
+
+UNLABELLED = -1
+
+
+def seed_of(*numbers: int) -> int:
+    """A 32-bit seed that follows from these numbers (seed, step, purpose), alike on every machine."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """image_DHW: normalised, float32. labels_DHW: int16; beyond the case the image is its minimum, the label unlabelled."""
+
+    case_id: str
+    image_DHW: np.ndarray
+    labels_DHW: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchSampler:
+    """Draws mini-batches.
+
+    Args: foreground: how many patches of a batch are centred (with jitter) on a voxel of an organ drawn evenly.
+        fill: the normalised image value beyond the case.
+    """
+
+    cases: Sequence[CachedCase]
+    patch: tuple[int, int, int]
+    batch: int
+    foreground: int
+    seed: int
+    fill: float
+
+    def draw(self, step: int) -> list[Patch]:
+        """The mini-batch of a step."""
+        rng = np.random.default_rng([self.seed, step])
+        return [self._one(self._case(step * self.batch + j), rng, j < self.foreground) for j in range(self.batch)]
+
+    def _case(self, position: int) -> CachedCase:
+        """Cases come in shuffled rounds, so that each is seen equally often."""
+        turn, place = divmod(position, len(self.cases))
+        return self.cases[np.random.default_rng([self.seed, turn, len(self.cases)]).permutation(len(self.cases))[place]]
+
+    def _one(self, case: CachedCase, rng: np.random.Generator, on_organ: bool) -> Patch:
+        start = self._start(case, rng, on_organ)
+        shape, patch = np.array(case.shape), np.array(self.patch)
+        low, high = np.maximum(start, 0), np.minimum(start + patch, shape)
+        image = np.full(self.patch, self.fill, np.float32)
+        labels = np.full(self.patch, UNLABELLED, np.int16)
+        inside = tuple(slice(int(a - s), int(b - s)) for a, b, s in zip(low, high, start, strict=True))
+        image[inside], labels[inside] = case.read(tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True)))  # type: ignore[arg-type]
+        return Patch(case_id=case.id, image_DHW=image, labels_DHW=labels)
+
+    def _start(self, case: CachedCase, rng: np.random.Generator, on_organ: bool) -> np.ndarray:
+        shape, patch = np.array(case.shape), np.array(self.patch)
+        last = np.maximum(shape - patch, 0)
+        points = case.points() if on_organ else {}
+        if points:
+            found = points[sorted(points)[rng.integers(len(points))]]
+            centre = found[rng.integers(len(found))]
+            start = centre - patch // 2 + rng.integers(-patch // 4, patch // 4 + 1)
+        else:
+            start = rng.integers(0, last + 1)
+        # a case smaller than the patch along an axis sits in its middle
+        return np.where(shape > patch, np.clip(start, 0, last), -((patch - shape) // 2))

@@ -1,0 +1,1 @@
+"""Sliding window, uncertainty, merging, uncertain regions."""

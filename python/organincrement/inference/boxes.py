@@ -1,0 +1,55 @@
+"""Cutting the output into boxes that fit a memory budget, and interpolating a box of logits onto its output voxels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from organincrement.inference.windows import Box
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxisMap:
+    """How output voxels along one axis read a source of `source_size` voxels: linearly, edges aligned, edge-replicated."""
+
+    source_size: int
+    output_size: int
+
+    def source_range(self, output: slice) -> slice:
+        """The source voxels that these output voxels read."""
+        low, _, _ = self._taps(output)
+        return slice(int(low[0]), min(int(low[-1]) + 2, self.source_size))
+
+    def interpolate(self, values: Tensor, axis: int, output: slice) -> Tensor:
+        """Read `output` voxels from values that hold `source_range(output)` along `axis`."""
+        if self.source_size == self.output_size:
+            return values
+        low, high, share = self._taps(output)
+        first = self.source_range(output).start
+        weight_shape = [1] * values.ndim
+        weight_shape[axis] = len(share)
+        near, far = (values.index_select(axis, (index - first).to(values.device)) for index in (low, high))
+        return torch.lerp(near, far, share.to(values).reshape(weight_shape))
+
+    def _taps(self, output: slice) -> tuple[Tensor, Tensor, Tensor]:
+        position = (torch.arange(output.start, output.stop, dtype=torch.float64) + 0.5) * self.source_size / self.output_size - 0.5
+        position = position.clamp(0, self.source_size - 1)
+        low = position.floor().long()
+        return low, (low + 1).clamp_max(self.source_size - 1), (position - low).float()
+
+
+def split(shape: tuple[int, int, int], source_shape: tuple[int, int, int], most_source_voxels: int) -> Iterator[Box]:
+    """Boxes that tile the output; each reads at most about `most_source_voxels` source voxels."""
+    pending: list[list[tuple[int, int]]] = [[(0, n) for n in shape]]
+    while pending:
+        box = pending.pop()
+        edges = [(high - low) * source / n for (low, high), source, n in zip(box, source_shape, shape, strict=True)]
+        longest = max(range(3), key=lambda axis: edges[axis])
+        low, high = box[longest]
+        if edges[0] * edges[1] * edges[2] <= most_source_voxels or high - low < 2:
+            yield tuple(slice(a, b) for a, b in box)  # type: ignore[misc]
+            continue
+        middle = (low + high) // 2
+        for part in ((middle, high), (low, middle)):
+            pending.append([part if axis == longest else edge for axis, edge in enumerate(box)])

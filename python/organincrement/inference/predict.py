@@ -1,0 +1,143 @@
+"""Segmenting one scan: canonical grid in, original grid out, a memory budget in between."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from organincrement.contract.model import ModelManifest
+from organincrement.imaging.geometry import like_original
+from organincrement.imaging.perturbation import perturb
+from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
+from organincrement.imaging.volume import Volume
+from organincrement.inference.boxes import AxisMap, split
+from organincrement.inference.reduce import as_percent, entropy_of_channels, label_and_entropy
+from organincrement.inference.windows import Box, Windows, average_windows
+
+UncertaintyKind = Literal["none", "entropy", "perturbation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSettings:
+    """How to segment. `budget_bytes`: for the accumulated channels, whatever their number."""
+
+    uncertainty: UncertaintyKind = "none"
+    budget_bytes: int = 256 * 2**20
+    seed: int = 0
+    autocast: torch.dtype | None = None
+    between: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """On the original grid of the scan: labels (uint8 or uint16) and uncertainty (uint8, per cent of log C) or None."""
+
+    labels_DHW: np.ndarray
+    uncertainty_DHW: np.ndarray | None
+
+
+def predict_volume(
+    network: nn.Module, manifest: ModelManifest, image: Volume, device: torch.device, settings: PredictionSettings
+) -> Prediction:
+    """Segment a scan with a softmax package.
+
+    Args: network: in eval mode, on `device`. image: HU (or the model's channel), any orientation.
+    """
+    grid = to_network_grid(image, manifest.preprocessing, minimum_shape=tuple(manifest.inference.patch))
+    class_count = 1 + len(manifest.organs)
+    windows = Windows(shape=grid.image_DHW.shape, patch=tuple(manifest.inference.patch), step=manifest.inference.step)
+    predict = _window_predictor(network, manifest, settings)
+    channels = class_count * (2 if settings.uncertainty == "perturbation" else 1)
+    labels = np.zeros(grid.output_shape, np.uint8 if class_count <= 256 else np.uint16)
+    percent = np.zeros(grid.output_shape, np.uint8) if settings.uncertainty != "none" else None
+    source = torch.from_numpy(grid.image_DHW)
+    axes = tuple(AxisMap(source_size=s, output_size=o) for s, o in zip(grid.full_shape, grid.output_shape, strict=True))
+    for output in split(grid.output_shape, grid.full_shape, settings.budget_bytes // (4 * channels)):
+        inside = _tissue_part(grid, axes, output)
+        if inside is None:
+            continue
+        box = tuple(slice(s.start - o, s.stop - o) for s, o in zip(inside, grid.offset, strict=True))
+        mean = average_windows(source, windows, box, predict, channels, device, settings.between)  # type: ignore[arg-type]
+        mean = _with_surroundings(mean, inside, axes, output, class_count)
+        box_labels, entropy = _reduce(mean, axes, output, class_count, manifest.inference.temperature, settings.uncertainty)
+        labels[output] = box_labels.cpu().numpy()
+        if percent is not None and entropy is not None:
+            percent[output] = as_percent(entropy, class_count).cpu().numpy()
+    return Prediction(
+        labels_DHW=_back(labels, image, manifest), uncertainty_DHW=None if percent is None else _back(percent, image, manifest)
+    )
+
+
+def _back(array_DHW: np.ndarray, image: Volume, manifest: ModelManifest) -> np.ndarray:
+    untransposed = array_DHW.transpose(np.argsort(manifest.preprocessing.axis_order))
+    return np.ascontiguousarray(like_original(untransposed, image, manifest.preprocessing.orientation))
+
+
+def _tissue_part(grid: NetworkGrid, axes: tuple[AxisMap, ...], output: Box) -> Box | None:
+    """What the output box reads of the part of the network's grid that holds tissue; None where it reads none."""
+    wanted = [axis.source_range(o) for axis, o in zip(axes, output, strict=True)]
+    ends = [min(o + n, full) for o, n, full in zip(grid.offset, grid.image_DHW.shape, grid.full_shape, strict=True)]
+    part = [slice(max(w.start, o), min(w.stop, e)) for w, o, e in zip(wanted, (max(o, 0) for o in grid.offset), ends, strict=True)]
+    return tuple(part) if all(p.stop > p.start for p in part) else None  # type: ignore[return-value]
+
+
+def _with_surroundings(mean: Tensor, inside: Box, axes: tuple[AxisMap, ...], output: Box, class_count: int) -> Tensor:
+    """Certain background around the tissue, so that the box holds all that its output voxels read."""
+    wanted = [axis.source_range(o) for axis, o in zip(axes, output, strict=True)]
+    if all(w == i for w, i in zip(wanted, inside, strict=True)):
+        return mean
+    whole = torch.zeros(mean.shape[0], *(w.stop - w.start for w in wanted), device=mean.device)
+    whole[0] = 30.0  # as a logit: certain to 1e-13
+    if mean.shape[0] == 2 * class_count:
+        whole[class_count] = 1.0  # as a probability
+    place = tuple(slice(i.start - w.start, i.stop - w.start) for i, w in zip(inside, wanted, strict=True))
+    whole[(slice(None), *place)] = mean
+    return whole
+
+
+def _reduce(
+    mean: Tensor, axes: tuple[AxisMap, ...], output: Box, class_count: int, temperature: float, kind: UncertaintyKind
+) -> tuple[Tensor, Tensor | None]:
+    def resampled(channel: int) -> Tensor:
+        values = mean[channel]
+        for axis, (axis_map, wanted) in enumerate(zip(axes, output, strict=True)):
+            values = axis_map.interpolate(values, axis, wanted)
+        return values
+
+    labels, entropy = label_and_entropy((resampled(c) for c in range(class_count)), temperature)
+    if kind == "perturbation":
+        entropy = entropy_of_channels(resampled(class_count + c) for c in range(class_count))
+    return labels, entropy
+
+
+def _window_predictor(network: nn.Module, manifest: ModelManifest, settings: PredictionSettings) -> Callable[[Tensor, int], Tensor]:
+    """Logits of a window; with perturbation, also the mean probabilities over Q perturbed copies of it."""
+    mirrors = _mirror_sets(manifest.inference.mirror_axes)
+    temperature, copies = manifest.inference.temperature, manifest.uncertainty.perturbations or 0
+
+    def logits(x_11DHW: Tensor) -> Tensor:
+        with torch.autocast(x_11DHW.device.type, settings.autocast, enabled=settings.autocast is not None):
+            total = sum(network(x_11DHW.flip(axes)).float().flip(axes) if axes else network(x_11DHW).float() for axes in mirrors)
+        return total[0] / len(mirrors)  # type: ignore[index]
+
+    @torch.inference_mode()
+    def predict(x_11DHW: Tensor, number: int) -> Tensor:
+        clean = logits(x_11DHW)
+        if settings.uncertainty != "perturbation":
+            return clean
+        # a window that two boxes share must be perturbed alike in both
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
+        p = sum((logits(perturb(x_11DHW, generator)) / temperature).softmax(0) for _ in range(copies))
+        return torch.cat([clean, p / copies])  # type: ignore[operator]
+
+    return predict
+
+
+def _mirror_sets(axes: tuple[int, ...] | list[int]) -> list[tuple[int, ...]]:
+    sets: list[tuple[int, ...]] = [()]
+    for axis in axes:
+        sets += [(*chosen, axis + 2) for chosen in sets]
+    return sets

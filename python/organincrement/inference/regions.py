@@ -1,0 +1,67 @@
+"""Uncertain regions: connected voxels that a reviewer should look at, the largest first."""
+
+import numpy as np
+from scipy import ndimage
+
+from organincrement.contract.labels import LabelSpace
+from organincrement.contract.results import Region, Regions
+from organincrement.imaging.volume import Volume
+
+THRESHOLD_PERCENT = 30
+_LEAST_MM3 = 50.0
+_MOST_REGIONS = 200
+_FACE_AND_EDGE_NEIGHBOURS = ndimage.generate_binary_structure(3, 2)
+
+
+def uncertain_regions(labels: Volume, uncertainty_DHW: np.ndarray, organs: LabelSpace) -> Regions:
+    """Connected regions of at least 30 % uncertainty and 50 mm³, by volume.
+
+    Args: labels: the segmentation. uncertainty_DHW: per cent of log C, same grid.
+    Returns: at most 200 regions; a region belongs to the organ that most of its voxels, or else its neighbours, have.
+    """
+    components, count = ndimage.label(uncertainty_DHW >= THRESHOLD_PERCENT, _FACE_AND_EDGE_NEIGHBOURS)
+    if count == 0:
+        return Regions(regions=())
+    voxel_mm3 = float(np.prod(labels.spacing_mm))
+    sizes = np.bincount(components.ravel())[1:]
+    boxes = ndimage.find_objects(components)
+    largest = [int(i) for i in np.argsort(-sizes, kind="stable") if sizes[i] * voxel_mm3 >= _LEAST_MM3][:_MOST_REGIONS]
+    found = (_region(labels, uncertainty_DHW, components, index, boxes[index], organs, voxel_mm3) for index in largest)
+    return Regions(regions=tuple(region for region in found if region is not None))
+
+
+def _region(labels: Volume, uncertainty_DHW: np.ndarray, components: np.ndarray, index: int, box: tuple[slice, ...],
+            organs: LabelSpace, voxel_mm3: float) -> Region | None:  # fmt: skip
+    wider = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in box)
+    mask = components[wider] == index + 1
+    organ = _organ_of(mask, labels.array_DHW[wider])
+    if organ == 0:
+        return None  # no organ near it: nothing to correct
+    positions = np.argwhere(mask) + [s.start for s in wider]
+    corners = np.array([positions.min(0) - 0.5, positions.max(0) + 0.5])
+    grid = np.stack(np.meshgrid(*corners.T, indexing="ij"), -1).reshape(-1, 3)
+    ras_mm = _ras_mm(labels, grid)
+    low, high = ras_mm.min(0), ras_mm.max(0)
+    values = uncertainty_DHW[wider][mask]
+    return Region(
+        organ=organs.ids[organ - 1], center_ras_mm=_rounded(_ras_mm(labels, positions).mean(0)),
+        bounds_ras_mm=_rounded(np.stack([low, high], 1).ravel()), volume_mm3=round(float(mask.sum() * voxel_mm3), 2),
+        mean=round(float(values.mean()), 2), max=round(float(values.max()), 2),
+    )  # fmt: skip
+
+
+def _organ_of(mask: np.ndarray, labels: np.ndarray) -> int:
+    for area in (mask, ndimage.binary_dilation(mask, _FACE_AND_EDGE_NEIGHBOURS)):
+        inside = labels[area & (labels > 0)]
+        if inside.size:
+            return int(np.bincount(inside).argmax())
+    return 0
+
+
+def _ras_mm(volume: Volume, positions_DHW: np.ndarray) -> np.ndarray:
+    lps = positions_DHW[:, ::-1] @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    return lps * [-1.0, -1.0, 1.0]
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(value), 3) for value in values)

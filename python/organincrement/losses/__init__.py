@@ -1,0 +1,1 @@
+"""One file per loss family: pure functions of tensors."""

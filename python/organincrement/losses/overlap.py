@@ -1,0 +1,26 @@
+"""Soft Dice: the overlap term that keeps organs of a few per cent of the voxels from being ignored."""
+
+import torch
+from torch import Tensor
+
+from organincrement.losses.divergence import UNLABELLED
+
+
+def soft_dice_loss(labels_BDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0, channel_from: int = 1) -> Tensor:
+    """1 - soft Dice, pooled over the batch, mean over the organs from `channel_from` on.
+
+    Args: labels_BDHW: 0..C-1 or UNLABELLED (left out). p_BCDHW: probabilities. smooth: voxels added to both sides of
+        the fraction, so that an organ absent from the batch gives a defined value.
+    """
+    known = (labels_BDHW != UNLABELLED).unsqueeze(1)
+    one_hot = torch.nn.functional.one_hot(labels_BDHW.clamp_min(0), p_BCDHW.shape[1]).movedim(-1, 1)
+    target = (one_hot * known)[:, channel_from:].to(p_BCDHW.dtype)
+    return soft_dice_of(target, (p_BCDHW * known)[:, channel_from:], smooth)
+
+
+def soft_dice_of(target_BCDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0) -> Tensor:
+    """1 - soft Dice of two soft maps, pooled over the batch, mean over their channels."""
+    axes = [0, *range(2, p_BCDHW.ndim)]
+    shared = (p_BCDHW * target_BCDHW).sum(axes)
+    total = p_BCDHW.sum(axes) + target_BCDHW.sum(axes)
+    return (1.0 - (2.0 * shared + smooth) / (total + smooth)).mean()

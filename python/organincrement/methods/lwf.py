@@ -1,0 +1,57 @@
+"""Learning without forgetting with one softmax: distillation over the old channels, no background folding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from organincrement.losses.divergence import kl_divergence
+from organincrement.methods.labelled import as_student_labels, labelled_terms
+from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
+from organincrement.methods.recipes import FROM_TEACHER
+from organincrement.methods.student import student_from_teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class LwfConfig:
+    """Defaults are the practical preset."""
+
+    distillation_weight: float = setting(10.0, "weight of the divergence from the teacher over the old channels", low=0)
+    dice_weight: float = setting(1.0, "weight of a soft Dice with the new labels (ours)", low=0)
+
+
+class Lwf:
+    """Cross entropy on the new labels, KL to the teacher over the softmax of the old channels only."""
+
+    name: ClassVar[str] = "lwf"
+    summary: ClassVar[str] = "Distils the old channels as they are; old organs stay background in the new labels."
+    paper: ClassVar[Citation] = Citation(
+        authors="Z. Li, D. Hoiem", title="Learning without forgetting", venue="IEEE TPAMI 40", year=2018, url="https://arxiv.org/abs/1606.09282"
+    )
+    needs: ClassVar[Needs] = Needs(teachers="one")
+    Config: ClassVar[type] = LwfConfig
+    presets: ClassVar[dict[str, Preset]] = {"practical": Preset(recipe=FROM_TEACHER)}
+
+    def __init__(self, inputs: MethodInputs) -> None:
+        self.inputs = inputs
+        self.config: LwfConfig = inputs.config
+        self.teacher = inputs.teachers[0]
+
+    def build_student(self) -> nn.Module:
+        """The teacher's weights, and a MiB start for the new organs."""
+        return student_from_teacher(self.inputs)
+
+    def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
+        """Labels over all channels, distillation over the old ones."""
+        old_count = self.teacher.old_count
+        log_p_teacher = self.teacher(batch.image_BCDHW).log_p_BKDHW
+        logits = student(batch.image_BCDHW).float()
+        labels = as_student_labels(batch.labels_BDHW, old_count)
+        terms = labelled_terms(labels, logits.log_softmax(1), self.config.dice_weight, dice_from=1 + old_count)
+        divergence = kl_divergence(log_p_teacher, logits[:, : 1 + old_count].log_softmax(1)).mean()
+        return LossTerms(terms={**terms, "distillation": self.config.distillation_weight * divergence})
+
+    def phases(self) -> Sequence[Phase]:
+        """One."""
+        return (Phase(name="increment"),)

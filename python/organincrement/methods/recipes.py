@@ -1,0 +1,22 @@
+"""Recipes that several methods share: how long, how fast, with which optimiser."""
+
+from organincrement.methods.protocol import Recipe
+
+# arXiv 2103.05227, section 3.1; steps and schedule are not given there and are ours
+PAPER_ADAM = Recipe(
+    steps=25000, batch=2,
+    optimizer={"name": "adam", "lr": 3e-5, "weight_decay": 3e-5},
+    schedule={"name": "poly", "power": 0.9, "warmup_steps": 0},
+)  # fmt: skip
+
+FROM_SCRATCH = Recipe(
+    steps=3000, batch=2,
+    optimizer={"name": "adamw", "lr": 2e-3, "weight_decay": 1e-4},
+    schedule={"name": "poly", "power": 0.9, "warmup_steps": 50}, ema=0.995,
+)  # fmt: skip
+
+FROM_TEACHER = Recipe(
+    steps=800, batch=2,
+    optimizer={"name": "adamw", "lr": 1e-3, "weight_decay": 1e-4},
+    schedule={"name": "poly", "power": 0.9, "warmup_steps": 20}, ema=0.99,
+)  # fmt: skip

@@ -1,0 +1,57 @@
+"""Ordinary supervised training: how a teacher, a specialist or an upper bound is made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from organincrement.methods.labelled import labelled_terms
+from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
+from organincrement.methods.recipes import FROM_SCRATCH
+from organincrement.networks.build import NETWORKS, build_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedConfig:
+    """Dice and cross entropy, as nnU-Net trains. What is empty or 0 here, the plan fills in from the data and the memory."""
+
+    network: str = setting("PlainConvUNet", "network class", choices=tuple(NETWORKS))
+    features: tuple[int, ...] = setting((), "feature maps per level", unit="channels")
+    blocks: tuple[int, ...] = setting((), "convolutions or residual blocks per level of the encoder")
+    spacing_mm: tuple[float, ...] = setting((), "voxel size of the network's grid, D, H, W", unit="mm")
+    clip_hu: tuple[float, ...] = setting((-200.0, 300.0), "CT intensities are clipped to this range", unit="HU")
+    mean_hu: float = setting(20.0, "subtracted after clipping", unit="HU")
+    std_hu: float = setting(120.0, "divided by after that", unit="HU", low=1)
+    dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
+
+
+class Supervised:
+    """Dice + cross entropy on the labels, from a fresh network."""
+
+    name: ClassVar[str] = "supervised"
+    summary: ClassVar[str] = "Trains a first model from labels alone; no teacher."
+    paper: ClassVar[Citation] = Citation(
+        authors="F. Isensee et al.", title="nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation",
+        venue="Nature Methods 18", year=2021, url="https://doi.org/10.1038/s41592-020-01008-z",
+    )  # fmt: skip
+    needs: ClassVar[Needs] = Needs(teachers="none")
+    Config: ClassVar[type] = SupervisedConfig
+    presets: ClassVar[dict[str, Preset]] = {"practical": Preset(recipe=FROM_SCRATCH)}
+
+    def __init__(self, inputs: MethodInputs) -> None:
+        self.inputs = inputs
+        self.config: SupervisedConfig = inputs.config
+
+    def build_student(self) -> nn.Module:
+        """A fresh network of the planned size."""
+        return build_network(self.inputs.network.kind, self.inputs.network.args).to(self.inputs.device)
+
+    def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
+        """Cross entropy and soft Dice over labelled voxels."""
+        log_p = student(batch.image_BCDHW).float().log_softmax(1)
+        return LossTerms(terms=labelled_terms(batch.labels_BDHW, log_p, self.config.dice_weight))
+
+    def phases(self) -> Sequence[Phase]:
+        """One."""
+        return (Phase(name="training"),)

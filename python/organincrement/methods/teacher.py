@@ -1,0 +1,63 @@
+"""The frozen teacher: the only place that puts a network into eval mode and runs it under inference mode for training."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from organincrement.imaging.perturbation import perturb
+from organincrement.losses.alignment import group_channels
+from organincrement.losses.guidance import entropy_of_mean
+from organincrement.networks.sizing import NetworkSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherView:
+    """The teacher's opinion of a batch: log_p_BKDHW (1 + K channels, merged organs summed), a constant."""
+
+    log_p_BKDHW: Tensor
+
+    @property
+    def p_BKDHW(self) -> Tensor:
+        """Probabilities."""
+        return self.log_p_BKDHW.exp()
+
+    @property
+    def labels_BDHW(self) -> Tensor:
+        """The most probable channel of each voxel."""
+        return self.log_p_BKDHW.argmax(1)
+
+
+class FrozenTeacher:
+    """A network that only answers.
+
+    Args: channel_of: for each of its channels the old channel (0..K) it counts as; organs merged into a new organ
+        count as background here. old_count: K.
+    """
+
+    def __init__(self, network: nn.Module, spec: NetworkSpec, *, channel_of: tuple[int, ...], old_count: int) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.spec = spec
+        self.channel_of = channel_of
+        self.old_count = old_count
+
+    def __call__(self, image_BCDHW: Tensor) -> TeacherView:
+        """The teacher's log-probabilities on this input."""
+        with torch.inference_mode():
+            log_p = self._log_p(image_BCDHW)
+        # autograd refuses to save inference tensors; a clone made outside the mode is an ordinary constant
+        return TeacherView(log_p_BKDHW=log_p.clone())
+
+    def uncertainty(self, image_BCDHW: Tensor, perturbations: int, generator: torch.Generator) -> Tensor:
+        """Entropy of the mean prediction over perturbed copies (arXiv 2103.05227, eq. 7). Returns: (B, D, H, W)."""
+        with torch.inference_mode():
+            p_QBKDHW = torch.stack([self._log_p(perturb(image_BCDHW, generator)).exp() for _ in range(perturbations)])
+            u_BDHW = entropy_of_mean(p_QBKDHW)
+        return u_BDHW.clone()
+
+    def fold(self, log_p_BKDHW: Tensor) -> Tensor:
+        """Sum the channels that count as one organ: from the network's channels to 1 + K."""
+        return group_channels(log_p_BKDHW, self.channel_of, 1 + self.old_count)
+
+    def _log_p(self, image_BCDHW: Tensor) -> Tensor:
+        return self.fold(self.network(image_BCDHW).float().log_softmax(1))

@@ -1,0 +1,1 @@
+"""Network classes, head growth, sizing."""

@@ -1,0 +1,62 @@
+"""Growing the output layer of a teacher from K to K + N organs, as MiB starts its classifier (CVPR 2020)."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from organincrement.networks.build import build_network
+from organincrement.networks.errors import NetworkError
+from organincrement.networks.sizing import NetworkSpec
+
+
+def grown_rows(weight_KF: Tensor, bias_K: Tensor, new_count: int, prior: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Rows of the background and of every new organ = the old background row; they share its probability.
+
+    Args: weight_KF: (1+K, ...) output weights. bias_K: (1+K,). new_count: N. prior: the share of each new organ;
+        0: as the background's, 1 / (N + 1), which is MiB's start.
+    Returns: (1+K+N, ...) and (1+K+N,); folded by eq. 3 of BLA the grown head equals the old one exactly.
+    """
+    each = prior or 1 / (new_count + 1)
+    weight = torch.cat([weight_KF, weight_KF[:1].expand(new_count, *weight_KF.shape[1:])])
+    background, new = bias_K[:1] + math.log(1 - new_count * each), bias_K[:1] + math.log(each)
+    return weight, torch.cat([background, bias_K[1:], new.expand(new_count)])
+
+
+@torch.no_grad()
+def grow(spec: NetworkSpec, teacher_state: Mapping[str, Tensor], kept_channels: Sequence[int], new_count: int, prior: float = 0.0) -> nn.Module:
+    """A student with the teacher's weights and a head grown by `grown_rows`.
+
+    Args: spec: of the teacher. teacher_state: its weights. kept_channels: the teacher's channels to keep, first 0
+        (merged organs are left out). new_count: N, may be 0. prior: see `grown_rows`.
+    Raises: NetworkError where the weights do not fit the spec, or the head has no bias.
+    """
+    kept = list(kept_channels)
+    student = build_network(spec.kind, spec.with_outputs(len(kept) + new_count).args)
+    head = head_parameters(spec)
+    state = {
+        name: _grown(name, teacher_state, kept, new_count, prior) if name in head else weight
+        for name, weight in teacher_state.items()
+    }
+    try:
+        student.load_state_dict(state)
+    except RuntimeError as error:
+        raise NetworkError(f"the weights do not fit the network they are said to be of: {str(error).splitlines()[-1].strip()}") from error
+    return student
+
+
+def head_parameters(spec: NetworkSpec) -> frozenset[str]:
+    """Names of the weights whose shape follows the number of output channels."""
+    with torch.device("meta"):
+        two, three = (build_network(spec.kind, spec.with_outputs(count).args).state_dict() for count in (2, 3))
+    return frozenset(name for name in two if two[name].shape != three[name].shape)
+
+
+def _grown(name: str, state: Mapping[str, Tensor], kept: list[int], new_count: int, prior: float) -> Tensor:
+    stem, _, which = name.rpartition(".")
+    bias = state.get(f"{stem}.bias")
+    if bias is None:
+        raise NetworkError(f"the output layer '{stem}' has no bias, which the new organs' start needs")
+    weight, grown_bias = grown_rows(state[f"{stem}.weight"][kept], bias[kept], new_count, prior)
+    return grown_bias if which == "bias" else weight

@@ -1,0 +1,1 @@
+"""Trainer, checkpoint, resume, validation."""

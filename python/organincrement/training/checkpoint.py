@@ -1,0 +1,68 @@
+"""Checkpoints that survive a kill at any moment: temporary file, fsync, rename, SHA-256; a corrupt newest falls back."""
+
+import hashlib
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from organincrement.contract.files import write_atomic
+
+_KEEP = 3
+_NAME = re.compile(r"step_(\d{9})\.pt")
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, best: bool) -> tuple[Path, str]:
+    """Write the state of a step, and again as the best where it is. Returns: the file and its SHA-256.
+
+    The last three steps and the best are kept. Raises: OSError where the disk is full; earlier checkpoints stay whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data = buffer.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    path = folder / f"step_{step:09d}.pt"
+    for target in [path, folder / "best.pt"] if best else [path]:
+        # the digest of a torn pair is wrong, and a wrong digest only means that the one before is used
+        write_atomic(target, data)
+        write_atomic(target.with_suffix(".sha256"), digest + "\n")
+    for old in _newest_first(folder)[_KEEP:]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".sha256").unlink(missing_ok=True)
+    return path, digest
+
+
+def load_newest(folder: Path) -> tuple[int, dict[str, Any], list[str]] | None:
+    """The newest whole checkpoint: its step, its state, and the names of corrupt ones passed over; None where there is none."""
+    passed_over = []
+    for path in _newest_first(folder):
+        state = _load(path)
+        if state is not None:
+            return int(_NAME.fullmatch(path.name).group(1)), state, passed_over  # type: ignore[union-attr]
+        passed_over.append(path.name)
+    return None
+
+
+def load_best(folder: Path) -> dict[str, Any] | None:
+    """The best checkpoint's state, or None where there is none or it is corrupt."""
+    return _load(folder / "best.pt") if (folder / "best.pt").exists() else None
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        data = path.read_bytes()
+        digest = path.with_suffix(".sha256").read_text(encoding="ascii").strip()
+        if hashlib.sha256(data).hexdigest() != digest:
+            return None
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    names = [name for name in os.listdir(folder) if _NAME.fullmatch(name)] if folder.is_dir() else []
+    return [folder / name for name in sorted(names, reverse=True)]

@@ -1,0 +1,65 @@
+"""Which device and precision a job uses; `auto` is resolved here and recorded in the `started` event."""
+
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+
+class DeviceError(ValueError):
+    """The device asked for is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """device: where training runs. precision: bf16, fp16 or fp32. autocast: the torch type, None for fp32."""
+
+    device: torch.device
+    precision: str
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """The type that matrix work is done in."""
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+
+    @property
+    def description(self) -> str:
+        """For people: the kind and, for a GPU, its name."""
+        if self.device.type == "cuda":
+            return f"cuda: {torch.cuda.get_device_name(self.device)}"
+        return f"cpu: {torch.get_num_threads()} threads"
+
+
+def resolve_hardware(device: str, precision: str) -> Hardware:
+    """Resolve `auto`: a GPU where there is one; bf16 where the hardware computes it, which halves a CPU's time or better.
+
+    Raises: DeviceError where CUDA is asked for and absent, or a name is unknown.
+    """
+    if device not in ("auto", "cpu", "cuda") or precision not in ("auto", "bf16", "fp16", "fp32"):
+        raise DeviceError(f"device '{device}' with precision '{precision}' is unknown; use auto, cpu or cuda with auto, bf16, fp16 or fp32")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("no CUDA device was found: use --device cpu, or check the driver with nvidia-smi")
+    chosen = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
+    if precision == "fp16" and chosen.type == "cpu":
+        raise DeviceError("fp16 is for CUDA only: use bf16 or fp32 on a CPU")
+    return Hardware(device=chosen, precision=_fastest_precision(chosen) if precision == "auto" else precision)
+
+
+def _fastest_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
+
+
+def ram_bytes() -> int:
+    """Resident memory of this process and its children."""
+    me = psutil.Process()
+    return me.memory_info().rss + sum(_rss(child) for child in me.children(recursive=True))
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0  # it ended between the listing and the question

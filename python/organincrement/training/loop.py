@@ -1,0 +1,202 @@
+"""The training loop, in one place: steps, validation, checkpoints, and what happens when something goes wrong."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from organincrement.contract.plan import Plan
+from organincrement.imaging.patches import seed_of
+from organincrement.methods.protocol import Batch, ContinualMethod, LossTerms
+from organincrement.training.batches import BatchSource, Draw, stream
+from organincrement.training.checkpoint import load_newest, save_checkpoint
+from organincrement.training.device import Hardware
+from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
+from organincrement.training.reporting import Reporter
+from organincrement.training.signals import DiskFull, Diverged
+from organincrement.training.validation import ValidationResult
+
+_CLIP_NORM = 12.0
+_CHECKPOINT_EVERY_S = 60.0
+_SMALLER_STEP = 0.5
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """What a checkpoint holds besides weights and moments; all draws follow from the plan's seed and `step`."""
+
+    step: int = 0
+    validated_step: int = -1
+    best_score: float = -1.0
+    lr_scale: float = 1.0
+    micro_batch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trainer:
+    """Runs a method's loss over the plan's steps. `run` may raise the signals of `training.signals`."""
+
+    def __init__(
+        self, *, plan: Plan, method: ContinualMethod, source: BatchSource, validate: Callable[[nn.Module], ValidationResult] | None,
+        checkpoints: Path, reporter: Reporter, hardware: Hardware, check_flags: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.plan, self.method, self.source, self.validate = plan, method, source, validate
+        self.checkpoints, self.reporter, self.hardware, self.check_flags = checkpoints, reporter, hardware, check_flags
+        torch.manual_seed(plan.seed)
+        self.student = method.build_student()
+        self.optimizer = make_optimizer(self.student, plan.training.optimizer)
+        self.average = AveragedWeights(self.student, plan.training.ema) if plan.training.ema else None
+        # bfloat16 has the range of float32; only float16 needs its gradients scaled
+        self.scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.precision == "fp16")
+        self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
+        self._last_saved_s = time.monotonic()
+
+    @property
+    def network(self) -> nn.Module:
+        """What is validated and packaged: the averaged weights where there are any."""
+        return self.average.network if self.average else self.student
+
+    def restore(self) -> int | None:
+        """Go on from the newest whole checkpoint. Returns: its step, or None for a fresh start."""
+        found = load_newest(self.checkpoints)
+        if found is None:
+            return None
+        step, state, passed_over = found
+        for name in passed_over:
+            self.reporter.warn("checkpoint_corrupt", f"checkpoint {name} is damaged and was passed over")
+        self._set_state(state)
+        return step
+
+    def run(self) -> None:
+        """Train to the last step."""
+        total = self.plan.training.steps
+        draws = self._draws()
+        while self.progress.step < total:
+            self.check_flags()
+            self._validate_if_due()
+            waited = time.perf_counter()
+            draw = next(draws)
+            waited = time.perf_counter() - waited
+            if not self._step(draw, waited):
+                draws = self._draws()
+            if time.monotonic() - self._last_saved_s > _CHECKPOINT_EVERY_S:
+                self.save(best=False)
+        self._validate_if_due()
+
+    def save(self, *, best: bool) -> None:
+        """Write a checkpoint. Raises: DiskFull."""
+        state = self._state()
+        try:
+            path, digest = save_checkpoint(self.checkpoints, self.progress.step, state, best=best)
+        except OSError as error:
+            raise DiskFull(3 * sum(w.numel() * 4 for w in self.student.state_dict().values())) from error
+        self._last_saved_s = time.monotonic()
+        self.reporter.checkpointed(self.progress.step, f"{path.parent.name}/{path.name}", digest)
+
+    def _draws(self) -> Any:
+        steps = range(self.progress.step, self.plan.training.steps)
+        return stream(self.source, steps, self.plan.training.workers, pin=self.hardware.device.type == "cuda")
+
+    def _step(self, draw: Draw, waited_s: float) -> bool:
+        """One optimiser step. Returns: False where the loss was not finite and an earlier checkpoint was taken up."""
+        started = time.perf_counter()
+        step, training = self.progress.step, self.plan.training
+        rate = self.progress.lr_scale * learning_rate(step, training.steps, float(training.optimizer["lr"]), training.schedule)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        terms = self._gradients(draw)
+        if not all(np.isfinite(value) for value in terms.values()):
+            self._step_back(draw[2])
+            return False
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.student.parameters(), _CLIP_NORM)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update(self.student)
+        self.progress.step += 1
+        self.reporter.stepped(self.progress.step, terms, rate, time.perf_counter() - started + waited_s, waited_s)
+        return True
+
+    def _gradients(self, draw: Draw) -> dict[str, float]:
+        """Backward over the batch in parts; a part that does not fit into memory is halved, and that is said."""
+        while True:
+            try:
+                return self._backward(draw)
+            except torch.OutOfMemoryError:
+                if self.progress.micro_batch <= 1:
+                    raise
+                self.progress.micro_batch = self.progress.micro_batch // 2
+                torch.cuda.empty_cache()
+                self.reporter.warn("smaller_batch", f"out of GPU memory: going on with parts of {self.progress.micro_batch} patches")
+
+    def _backward(self, draw: Draw) -> dict[str, float]:
+        self.student.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        image_BCDHW, labels_BDHW, ids = draw
+        count, values = len(image_BCDHW), {}
+        generator = torch.Generator().manual_seed(seed_of(self.plan.seed, self.progress.step, 2))
+        torch.manual_seed(seed_of(self.plan.seed, self.progress.step, 3))  # dropout, where a network has any
+        for first in range(0, count, self.progress.micro_batch):
+            part = slice(first, first + self.progress.micro_batch)
+            batch = Batch(
+                image_BCDHW=image_BCDHW[part].to(self.hardware.device, non_blocking=True),
+                labels_BDHW=labels_BDHW[part].to(self.hardware.device, non_blocking=True), case_ids=ids[part], generator=generator,
+            )  # fmt: skip
+            share = len(batch.case_ids) / count
+            terms = self._loss(batch)
+            self.scaler.scale(terms.total * share).backward()
+            for name, value in terms.values().items():
+                values[name] = values.get(name, 0.0) + share * value
+        return values
+
+    def _loss(self, batch: Batch) -> LossTerms:
+        with torch.autocast(self.hardware.device.type, self.hardware.autocast, enabled=self.hardware.autocast is not None):
+            return self.method.loss(self.student, batch)
+
+    def _step_back(self, case_ids: tuple[str, ...]) -> None:
+        where = f"at step {self.progress.step} (cases {', '.join(case_ids)})"
+        if self.progress.lr_scale < 1.0:
+            raise Diverged(f"the loss is not a number {where}, also with a smaller step")
+        found = load_newest(self.checkpoints)
+        if found is None:
+            raise Diverged(f"the loss is not a number {where}, before the first checkpoint")
+        self._set_state(found[1])
+        self.progress.lr_scale = _SMALLER_STEP
+        self.reporter.warn("not_finite", f"the loss is not a number {where}: back to step {found[0]} with half the step size")
+
+    def _validate_if_due(self) -> None:
+        step, every = self.progress.step, self.plan.validation.every_steps
+        due = step == self.plan.training.steps or (step > 0 and step % every == 0)
+        if self.validate is None or not due or self.progress.validated_step == step:
+            return
+        result = self.validate(self.network.eval())
+        best = result.score > self.progress.best_score
+        self.progress.validated_step = step
+        self.progress.best_score = max(result.score, self.progress.best_score)
+        self.reporter.validated(step, result, best)
+        self.save(best=best)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "progress": dict(vars(self.progress)),
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.network.state_dict() if self.average else None,
+            "average_updates": self.average.updates if self.average else 0,
+        }
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        self.progress = Progress(**state["progress"])
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average:
+            self.average.network.load_state_dict(state["average"])
+            self.average.updates = state["average_updates"]

@@ -1,0 +1,53 @@
+"""Optimiser, learning-rate schedule and averaged weights, from the plan's plain numbers."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+def make_optimizer(network: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """The optimiser named in a plan: {"name": adam | adamw | sgd, "lr": …, "weight_decay": …, "momentum": …}.
+
+    Raises: ValueError for an unknown name or setting.
+    """
+    options = {key: value for key, value in settings.items() if key != "name"}
+    if settings.get("name") not in _OPTIMIZERS:
+        raise ValueError(f"optimizer '{settings.get('name')}' is unknown; use one of {', '.join(_OPTIMIZERS)}")
+    try:
+        return _OPTIMIZERS[settings["name"]](network.parameters(), **options)
+    except TypeError as error:
+        raise ValueError(f"optimizer '{settings['name']}': {error}") from error
+
+
+def learning_rate(step: int, total_steps: int, base: float, schedule: Mapping[str, Any]) -> float:
+    """The rate of a step (from 0): {"name": poly | constant, "power": …, "warmup_steps": …}; poly is base (1 - step/total)^power."""
+    if schedule.get("name") not in ("poly", "constant"):
+        raise ValueError(f"schedule '{schedule.get('name')}' is unknown; use poly or constant")
+    warmup = min(1.0, (step + 1) / max(1, int(schedule.get("warmup_steps", 0))))
+    decay = (1 - step / total_steps) ** float(schedule.get("power", 0.9)) if schedule["name"] == "poly" else 1.0
+    return base * decay * warmup
+
+
+class AveragedWeights:
+    """Exponential moving average of a network's weights; young averages forget faster, so that the start does not linger."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move towards the network's present weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for mean, now in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)

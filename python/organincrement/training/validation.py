@@ -1,0 +1,96 @@
+"""How good the student is on held-back cases: new organs against the labels, old organs against the teacher."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from organincrement.contract.labels import LabelSpace
+from organincrement.imaging.cache import CachedCase
+from organincrement.inference.windows import Windows, average_windows
+
+Rows = dict[str, list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldBackCase:
+    """labels: 0 background, 1..N new organs, -1 unlabelled; annotated: new organs looked for; teacher_labels: 0..K, or None."""
+
+    case: CachedCase
+    annotated: tuple[str, ...]
+    teacher_labels_DHW: np.ndarray | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationResult:
+    """Dice of each new organ and agreement (Dice with the teacher) of each old one, one value per case that has it."""
+
+    dice: Rows
+    agreement: Rows
+
+    def means(self, rows: Rows) -> dict[str, float | None]:
+        """Mean over the cases; None where no case has the organ."""
+        return {organ: float(np.mean(values)) if values else None for organ, values in rows.items()}
+
+    @property
+    def score(self) -> float:
+        """Mean of the new organs' mean Dice and the old organs' mean agreement: the best checkpoint is best by both."""
+        groups = [[v for v in self.means(rows).values() if v is not None] for rows in (self.dice, self.agreement)]
+        return float(np.mean([np.mean(group) for group in groups if group])) if any(groups) else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmenter:
+    """Labels of a cached case by sliding windows, all in one pass: training grids are small."""
+
+    patch: tuple[int, int, int]
+    step: float
+    fill: float
+    device: torch.device
+    autocast: torch.dtype | None
+    between: Callable[[], None]
+
+    def logits(self, network: nn.Module, case: CachedCase, channels: int) -> torch.Tensor:
+        """Mean logits (channels, D, H, W) on the CPU."""
+        image = torch.from_numpy(case.image_DHW())
+        short = [max(0, p - n) for p, n in zip(self.patch, image.shape, strict=True)]
+        padded = nn.functional.pad(image, [0, short[2], 0, short[1], 0, short[0]], value=self.fill)
+        windows = Windows(shape=tuple(padded.shape), patch=self.patch, step=self.step)  # type: ignore[arg-type]
+        whole = tuple(slice(0, n) for n in padded.shape)
+
+        def predict(x_11DHW: torch.Tensor, _number: int) -> torch.Tensor:
+            with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+                return network(x_11DHW)[0].float()
+
+        with torch.inference_mode():
+            mean = average_windows(padded, windows, whole, predict, channels, self.device, self.between)  # type: ignore[arg-type]
+        return mean[(slice(None), *(slice(0, n) for n in image.shape))].cpu()
+
+    def labels(self, network: nn.Module, case: CachedCase, channels: int) -> np.ndarray:
+        """Most probable channel of each voxel, int16."""
+        return self.logits(network, case, channels).argmax(0).numpy().astype(np.int16)
+
+
+def validate(network: nn.Module, cases: Sequence[HeldBackCase], organs: LabelSpace, old_count: int, segmenter: Segmenter) -> ValidationResult:
+    """Segment every held-back case and compare. Args: network: in eval mode; organs: the student's, the first `old_count` old."""
+    old, new = organs.ids[:old_count], organs.ids[old_count:]
+    agreement: Rows = {organ: [] for organ in old}
+    dice: Rows = {organ: [] for organ in new}
+    for held in cases:
+        predicted = segmenter.labels(network, held.case, 1 + len(organs))
+        truth = held.case.labels_DHW()
+        for index, organ in enumerate(new, start=1):
+            if organ in held.annotated:
+                _add(dice[organ], (predicted == old_count + index) & (truth >= 0), truth == index)
+        if held.teacher_labels_DHW is not None:
+            for index, organ in enumerate(old, start=1):
+                _add(agreement[organ], predicted == index, held.teacher_labels_DHW == index)
+    return ValidationResult(dice=dice, agreement=agreement)
+
+
+def _add(values: list[float], predicted: np.ndarray, reference: np.ndarray) -> None:
+    total = int(predicted.sum()) + int(reference.sum())
+    if total:  # both empty: nothing to measure
+        values.append(2.0 * int((predicted & reference).sum()) / total)

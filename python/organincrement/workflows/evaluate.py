@@ -1,0 +1,54 @@
+"""Evaluating a package on a labelled dataset: Dice, HD95 and ASSD per organ and case; json, csv, html."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from organincrement.contract import codec
+from organincrement.contract.dataset import Case, DatasetFolder
+from organincrement.contract.files import write_atomic
+from organincrement.contract.results import EvaluatedCase, Evaluation
+from organincrement.evaluation.cases import evaluate_case, evaluation_csv, summarise
+from organincrement.evaluation.report import render_evaluation
+from organincrement.imaging.safe_read import read_image, read_labels
+from organincrement.models.package import LoadedModel, load_package
+from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.segment import run_model
+
+
+def evaluate(model_path: Path, dataset_path: Path, out: Path, device: str = "auto", progress: Callable[[str], None] = lambda case: None) -> Evaluation:
+    """Segment every labelled case and compare it with its label, on the scan's own grid.
+
+    Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
+    """
+    model = load_package(model_path)
+    dataset = DatasetFolder.open(dataset_path)
+    if not any(organ.same_as(other) for organ in model.organs.organs for other in dataset.label_space.organs):
+        raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
+    hardware = resolve_hardware(device, "auto")
+    model.network.to(hardware.device)
+    cases = []
+    for case in dataset.cases():
+        if case.label is not None:
+            progress(case.id)
+            cases.append(_evaluated(model, dataset, case, hardware))
+    if not cases:
+        raise WorkflowError(f"{dataset.path.name}: no case has a label")
+    evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
+    out.mkdir(parents=True, exist_ok=True)
+    codec.write(evaluation, out / "evaluation.json")
+    write_atomic(out / "evaluation.csv", evaluation_csv(evaluation))
+    write_atomic(out / "evaluation.html", render_evaluation(evaluation, model.organs))
+    return evaluation
+
+
+def _evaluated(model: LoadedModel, dataset: DatasetFolder, case: Case, hardware: Hardware) -> EvaluatedCase:
+    image = read_image(dataset.image_path(case))
+    allowed = {*range(1, 1 + len(dataset.label_space)), dataset.manifest.ignore_value}
+    truth = read_labels(dataset.label_path(case), allowed=allowed, like=image)
+    predicted = run_model(model, image, hardware, "none")
+    rows = evaluate_case(
+        predicted.labels_DHW, model.organs, truth.array_DHW, dataset.label_space, case.annotated, image.spacing_mm,
+        ignore_value=dataset.manifest.ignore_value,
+    )  # fmt: skip
+    return EvaluatedCase(id=case.id, organs=rows)

@@ -1,0 +1,159 @@
+"""Making a plan: everything decided, and what it will take."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from organincrement.contract import codec
+from organincrement.contract.dataset import Case, DatasetFolder
+from organincrement.contract.package import manifest_sha256, read_manifest
+from organincrement.contract.plan import Estimate, Plan, PlanInput, Training, Validation, relative_input
+from organincrement.imaging.preprocessing import canonical_grid, grid_shape
+from organincrement.imaging.safe_read import peek
+from organincrement.methods.protocol import ContinualMethod, Preset, configure
+from organincrement.methods.registry import DEFAULT_METHOD, method_named
+from organincrement.planning.errors import PlanningError
+from organincrement.planning.estimate import estimate
+from organincrement.planning.first_model import ScanFacts, network_size, network_spacing_mm
+from organincrement.planning.split import held_back
+from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.workflows.setup import Setup, set_up
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest:
+    """What the user asked for. `overrides`: method settings by name, and `training.*`, `validation.*` and `seed`."""
+
+    dataset: Path
+    out: Path
+    teacher: Path | None = None
+    method: str = DEFAULT_METHOD
+    preset: str = "practical"
+    merges: Mapping[str, str] = field(default_factory=dict)
+    include: Sequence[str] = ("approved",)
+    overrides: Settings = field(default_factory=dict)
+    device: str = "auto"
+
+
+def make_plan(request: PlanRequest) -> Plan:
+    """Decide everything, estimate it, and write the plan to `request.out`.
+
+    Raises: PlanningError, MethodError, WorkflowError or ContractError with one line; nothing is written then.
+    """
+    method = method_named(request.method)
+    preset = _preset(method, request.preset)
+    if (request.teacher is None) != (method.needs.teachers == "none"):
+        wanted = "takes no teacher" if method.needs.teachers == "none" else "needs a teacher: give --teacher"
+        raise PlanningError(f"method '{request.method}' {wanted}")
+    dataset = DatasetFolder.open(request.dataset)
+    cases = [case for case in dataset.cases() if case.status in request.include]
+    if not cases:
+        raise PlanningError(f"{request.dataset.name}: no case is {' or '.join(request.include)}; have cases approved first")
+    scans = [_facts(dataset, case) for case in cases]
+    hardware = resolve_hardware(request.device, "auto")
+    groups = _grouped(request.overrides)
+    settings = {**preset.settings, **groups["method"]}
+    settings, patch = _sized(method, settings, request, scans, preset.recipe.batch, hardware)
+    plan = _draft(request, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
+    setup = set_up(plan, request.out)
+    return _written(setup, request.out, scans, hardware)
+
+
+def _written(setup: Setup, out: Path, scans: Sequence[ScanFacts], hardware: Hardware) -> Plan:
+    hardware = resolve_hardware(hardware.device.type, setup.plan.training.precision)
+    voxels = [_voxels(scan, setup) for scan in scans]
+    expected = estimate(setup.plan, setup.method(hardware.device), hardware, voxels, setup.transition.new_count)
+    plan = replace(setup.plan, estimate=expected)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    codec.write(plan, out)
+    return plan
+
+
+def _draft(request: PlanRequest, preset: Preset, groups: Mapping[str, dict[str, Any]], patch: tuple[int, ...], cases: Sequence[Case],
+           settings: dict[str, Any]) -> Plan:  # fmt: skip
+    recipe, seed = preset.recipe, int(groups["plan"].get("seed", 0))
+    training = Training(
+        steps=recipe.steps, batch=recipe.batch, patch=patch, accumulation=1, precision="auto", optimizer=dict(recipe.optimizer),
+        schedule=dict(recipe.schedule), ema=recipe.ema, workers=1,
+    )  # fmt: skip
+    training = _overridden(training, "training", groups["training"])
+    held = held_back(cases, seed)
+    validation = Validation(cases=held, every_steps=max(50, training.steps // 6), recommended_above=0.9)
+    validation = _overridden(validation, "validation", groups["validation"])
+    inputs = [PlanInput(role="dataset", path=relative_input(request.out, request.dataset), sha256=DatasetFolder.open(request.dataset).sha256())]
+    if request.teacher:
+        teacher = PlanInput(role="teacher", path=relative_input(request.out, request.teacher), sha256=manifest_sha256(request.teacher))
+        inputs.insert(0, teacher)
+    return Plan(
+        method=request.method, preset=request.preset, inputs=tuple(inputs), merges=dict(request.merges), include=tuple(request.include),
+        settings=json.loads(json.dumps(settings)), training=training, validation=validation, seed=seed, device=request.device,
+        estimate=Estimate(seconds=None, gpu_bytes=None, ram_bytes=None, disk_bytes=None, measured_on=None),
+    )  # fmt: skip
+
+
+def _sized(method: type[ContinualMethod], settings: Settings, request: PlanRequest, scans: Sequence[ScanFacts], batch: int,
+           hardware: Hardware) -> tuple[dict[str, Any], tuple[int, ...]]:  # fmt: skip
+    """Settings with network and voxel size filled in, and the patch; a student takes them from its teacher."""
+    if request.teacher:
+        return dict(settings), read_manifest(request.teacher).inference.patch
+    on_gpu = hardware.device.type == "cuda"
+    memory = int(0.8 * torch.cuda.get_device_properties(hardware.device).total_memory) if on_gpu else psutil.virtual_memory().available // 2
+    size = network_size(memory, batch, on_gpu)
+    filled = dict(settings)
+    filled["features"] = filled.get("features") or size.features
+    if not filled.get("blocks"):
+        filled["blocks"] = [1, *[2] * (len(filled["features"]) - 1)]
+    patch = tuple(request.overrides.get("training.patch", size.patch))
+    filled["spacing_mm"] = filled.get("spacing_mm") or network_spacing_mm(scans, patch)  # type: ignore[arg-type]
+    configure(method.Config, filled)
+    return filled, patch
+
+
+def _preset(method: type[ContinualMethod], name: str) -> Preset:
+    if name not in method.presets:
+        raise PlanningError(f"method '{method.name}' has no preset '{name}'; it has {', '.join(method.presets)}")
+    return method.presets[name]
+
+
+def _grouped(overrides: Settings) -> dict[str, dict[str, Any]]:
+    groups: dict[str, dict[str, Any]] = {"training": {}, "validation": {}, "plan": {}, "method": {}}
+    for key, value in overrides.items():
+        group, dot, name = key.partition(".")
+        if dot and group in ("training", "validation"):
+            groups[group][name] = value
+        else:
+            groups["plan" if key == "seed" else "method"][key] = value
+    return groups
+
+
+def _overridden(part: Any, where: str, values: Settings) -> Any:
+    """A part of the plan with some fields changed; `optimizer.lr` reaches into a free-form field."""
+    known = {f.name for f in dataclasses.fields(part)}
+    data = codec.to_json(part)
+    for key, value in values.items():
+        name, dot, inner = key.partition(".")
+        if name not in known or (dot and not isinstance(data[name], dict)):
+            raise PlanningError(f"setting '{where}.{key}' is unknown; there are {', '.join(sorted(known))}")
+        if dot:
+            data[name][inner] = value
+        else:
+            data[name] = value
+    return codec.from_json(type(part), data, where=f"--set {where}")
+
+
+def _facts(dataset: DatasetFolder, case: Case) -> ScanFacts:
+    shape, spacing_mm = canonical_grid(peek(dataset.image_path(case)))
+    return ScanFacts(shape=shape, spacing_mm=spacing_mm)
+
+
+def _voxels(scan: ScanFacts, setup: Setup) -> int:
+    shape = grid_shape(scan.shape, scan.spacing_mm, setup.preprocessing)
+    return shape[0] * shape[1] * shape[2]

@@ -1,0 +1,115 @@
+"""Segmenting scans with a package: segmentation, uncertainty, uncertain regions, report."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from organincrement import __version__
+from organincrement.contract import codec
+from organincrement.contract.files import sha256_file
+from organincrement.contract.results import SegmentedOrgan, SegmentReport
+from organincrement.imaging.preflight import image_stem
+from organincrement.imaging.safe_read import read_image
+from organincrement.imaging.volume import Volume
+from organincrement.imaging.writing import write_segmentation, write_volume
+from organincrement.inference.components import largest_components
+from organincrement.inference.predict import Prediction, PredictionSettings, UncertaintyKind, predict_volume
+from organincrement.inference.regions import uncertain_regions
+from organincrement.models.package import LoadedModel, load_package
+from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.workflows.errors import WorkflowError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRequest:
+    """What to segment, with what, where to. `between` is called between windows and may raise to stop."""
+
+    model: Path
+    out: Path
+    images: Sequence[Path]
+    uncertainty: UncertaintyKind = "perturbation"
+    largest_component: bool = False
+    device: str = "auto"
+    between: Callable[[], None] = lambda: None
+
+
+def segment(request: SegmentRequest) -> Iterator[Path]:
+    """Segment each image into its own folder under `out`. Yields: that folder, as soon as it is whole.
+
+    Raises: WorkflowError, ImageError, ContractError or ModelError; folders yielded before stay.
+    """
+    cases = {image_stem(image): image for image in request.images}
+    if len(cases) < len(request.images):
+        raise WorkflowError("two images have the same name: segment them into different folders")
+    for image in request.images:
+        if not image.exists():
+            raise WorkflowError(f"{image.name}: there is no such file")
+    model = load_package(request.model)
+    hardware = resolve_hardware(request.device, "auto")
+    model.network.to(hardware.device)
+    for name, image in cases.items():
+        yield segment_case(model, image, request.out / name, request, hardware)
+
+
+def segment_case(model: LoadedModel, image_path: Path, folder: Path, request: SegmentRequest, hardware: Hardware) -> Path:
+    """Segment one image into a folder. Returns: the folder."""
+    started = time.monotonic()
+    image = read_image(image_path)
+    prediction = run_model(model, image, hardware, request.uncertainty, request.between)
+    if request.largest_component:
+        kept = largest_components(prediction.labels_DHW, len(model.organs))
+        prediction = Prediction(labels_DHW=kept, uncertainty_DHW=prediction.uncertainty_DHW)
+    labels = image.with_array(prediction.labels_DHW)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_segmentation(folder / "segmentation.seg.nrrd", labels, model.organs)
+    if prediction.uncertainty_DHW is not None:
+        write_volume(folder / "uncertainty.nrrd", image.with_array(prediction.uncertainty_DHW))
+        codec.write(uncertain_regions(labels, prediction.uncertainty_DHW, model.organs), folder / "regions.json")
+    report = SegmentReport(
+        model=model.manifest.name, model_sha256=model.sha256, input_sha256=_input_sha256(image_path),
+        organs=_organ_rows(model, labels, prediction), seconds=round(time.monotonic() - started, 2), device=hardware.description,
+        versions={"organincrement": __version__, "torch": torch.__version__},
+    )  # fmt: skip
+    codec.write(report, folder / "report.json")
+    return folder
+
+
+def run_model(
+    model: LoadedModel, image: Volume, hardware: Hardware, uncertainty: UncertaintyKind, between: Callable[[], None] = lambda: None
+) -> Prediction:
+    """Labels and uncertainty of a scan on its own grid."""
+    settings = PredictionSettings(uncertainty=uncertainty, autocast=hardware.autocast, between=between)
+    with torch.inference_mode():
+        return predict_volume(model.network, model.manifest, image, hardware.device, settings)
+
+
+def _organ_rows(model: LoadedModel, labels: Volume, prediction: Prediction) -> tuple[SegmentedOrgan, ...]:
+    counts = np.bincount(prediction.labels_DHW.ravel(), minlength=1 + len(model.organs))
+    sums = None
+    if prediction.uncertainty_DHW is not None:
+        sums = np.bincount(prediction.labels_DHW.ravel(), weights=prediction.uncertainty_DHW.ravel(), minlength=len(counts))
+    voxel_mm3 = float(np.prod(labels.spacing_mm))
+    return tuple(
+        SegmentedOrgan(
+            id=organ, volume_mm3=round(float(counts[i] * voxel_mm3), 2),
+            mean_uncertainty=None if sums is None or counts[i] == 0 else round(float(sums[i] / counts[i]), 3),
+        )
+        for i, organ in enumerate(model.organs.ids, start=1)
+    )  # fmt: skip
+
+
+def _input_sha256(path: Path) -> str:
+    """Of a file, or of a DICOM folder's files in the order of their names."""
+    if path.is_file():
+        return sha256_file(path)
+    import hashlib
+
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()):
+        if file.is_file():
+            digest.update(sha256_file(file).encode())
+    return digest.hexdigest()

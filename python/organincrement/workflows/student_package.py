@@ -1,0 +1,102 @@
+"""Packaging a student: calibrated, with what it was trained on, what it reaches, and where it comes from."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from organincrement.contract.job import JobFolder
+from organincrement.contract.model import (
+    Inference, LineageStep, Metrics, ModelManifest, Network, SoftmaxHead, SpacingRange, TrainedOn, Uncertainty,
+)  # fmt: skip
+from organincrement.contract.results import SummaryRow
+from organincrement.evaluation.statistics import bootstrap_ci
+from organincrement.imaging.cache import CachedCase
+from organincrement.methods.protocol import Citation
+from organincrement.methods.registry import method_named
+from organincrement.models.package import Provenance, save_package, shared_state
+from organincrement.networks.build import count_parameters
+from organincrement.training.calibration import fitted_temperature
+from organincrement.training.validation import HeldBackCase, Rows, Segmenter, ValidationResult
+from organincrement.workflows.cases_cache import Prepared
+from organincrement.workflows.setup import Setup
+
+_PERTURBATIONS = 6  # arXiv 2103.05227: Q
+PreparedCases = Mapping[str, tuple[CachedCase, Prepared]]
+
+
+def write_student(job: JobFolder, setup: Setup, network: nn.Module, prepared: PreparedCases, held: Sequence[HeldBackCase],
+                  result: ValidationResult, segmenter: Segmenter) -> dict[str, Any]:  # fmt: skip
+    """Calibrate the student and write its package into the job folder. Returns: the metrics of the `finished` event."""
+    old_count, channels = setup.transition.old_count, 1 + len(setup.organs)
+    temperature = fitted_temperature(network, held, old_count, channels, segmenter, setup.plan.seed)
+    agreement = {organ: float(np.mean(values)) for organ, values in result.agreement.items() if values}
+    # nothing to agree with: a first model is judged by its Dice alone
+    recommended = setup.teacher is None or bool(agreement) and min(agreement.values()) >= setup.plan.validation.recommended_above
+    manifest = _manifest(setup, network, prepared, temperature, result, recommended)
+    provenance = Provenance(method=setup.plan.method, dataset_sha256=setup.dataset.sha256(), made=datetime.now(UTC).date().isoformat())
+    save_package(job.student_path, manifest, shared_state(network), provenance)
+    return {"dice": result.means(result.dice), "agreement": result.means(result.agreement), "recommended": recommended, "temperature": temperature}
+
+
+def _manifest(setup: Setup, network: nn.Module, prepared: PreparedCases, temperature: float, result: ValidationResult,
+              recommended: bool) -> ModelManifest:  # fmt: skip
+    method = method_named(setup.plan.method)
+    return ModelManifest(
+        name="-".join(["organs", str(len(setup.organs)), method.name]),
+        organs=setup.organs.organs,
+        network=Network(kind=setup.network.kind, args=setup.network.args, parameters=count_parameters(network)),
+        head=SoftmaxHead(),
+        preprocessing=setup.preprocessing,
+        inference=Inference(patch=setup.plan.training.patch, step=0.5, window="gaussian", mirror_axes=(), average="logits", temperature=temperature),
+        uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
+        trained_on=_trained_on(setup, [known for _, known in prepared.values()]),
+        lineage=_lineage(setup),
+        metrics=Metrics(validation=_rows(result.dice), agreement_with_teacher=_rows(result.agreement), recommended=recommended),
+        licence=setup.teacher.manifest.licence if setup.teacher else "research use only",
+        citation=cited(method.paper),
+        weights=(),
+    )
+
+
+def cited(paper: Citation) -> str:
+    """A citation in one line."""
+    return f"{paper.authors}: {paper.title}. {paper.venue}, {paper.year}. {paper.url}".strip()
+
+
+def _trained_on(setup: Setup, known: Sequence[Prepared]) -> TrainedOn:
+    spacings = list(zip(*(case.spacing_mm for case in known), strict=True))
+    low, middle, high = (statistics.median(column) for column in zip(*(case.percentiles for case in known), strict=True))
+
+    def each(pick: Any) -> tuple[float, float, float]:
+        return tuple(round(float(pick(axis)), 4) for axis in spacings)  # type: ignore[return-value]
+
+    return TrainedOn(
+        modality=setup.dataset.manifest.modality, cases=len(known),
+        spacing_mm=SpacingRange(min=each(min), median=each(statistics.median), max=each(max)),
+        intensity_percentiles={"0.5": round(low, 2), "50": round(middle, 2), "99.5": round(high, 2)},
+    )  # fmt: skip
+
+
+def _lineage(setup: Setup) -> tuple[LineageStep, ...]:
+    """The teacher's ancestors, then the teacher; the student's own hash cannot stand inside it."""
+    if setup.teacher is None:
+        return ()
+    teacher, made = setup.teacher, setup.teacher.provenance
+    parent = LineageStep(
+        name=teacher.manifest.name, sha256=teacher.sha256, method=made.method, dataset_sha256=made.dataset_sha256 or None, made=made.made
+    )
+    return (*teacher.manifest.lineage, parent)
+
+
+def _rows(values: Rows) -> tuple[SummaryRow, ...]:
+    return tuple(
+        SummaryRow(
+            organ=organ, n=len(dice), dice=float(np.mean(dice)) if dice else None, hd95_mm=None, assd_mm=None,
+            ci95=bootstrap_ci(dice) if len(dice) > 1 else None,
+        )
+        for organ, dice in values.items()
+    )  # fmt: skip

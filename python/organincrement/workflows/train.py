@@ -1,0 +1,184 @@
+"""Training: a plan in, a student out, in a job folder that outlives every process."""
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from organincrement import __version__
+from organincrement.contract import codec
+from organincrement.contract.events import EventWriter
+from organincrement.contract.job import JobFolder, claim_writer
+from organincrement.contract.plan import Plan, moved_plan
+from organincrement.contract.process import this_process
+from organincrement.imaging.patches import PatchSampler
+from organincrement.training.batches import BatchSource
+from organincrement.training.checkpoint import load_best
+from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.training.loop import Trainer
+from organincrement.training.reporting import Reporter
+from organincrement.training.signals import CancelRequested, DiskFull, PauseRequested
+from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
+from organincrement.workflows.cases_cache import Prepared, prepare_cases
+from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.failures import failure_of
+from organincrement.workflows.setup import Setup, input_hashes, set_up
+from organincrement.workflows.student_package import write_student
+
+CACHE = "cache"
+_VALIDATION_STEP = 0.75
+
+
+def create_job(plan_file: Path, job_path: Path, device: str | None = None) -> JobFolder:
+    """A job folder with its own copy of the plan. Args: device: replaces the plan's.
+
+    Raises: ContractError where the folder holds a job already, or the plan is none.
+    """
+    plan = codec.read(Plan, plan_file)
+    plan = moved_plan(replace(plan, device=device or plan.device), plan_file, job_path / "plan.json")
+    return JobFolder.create(job_path, codec.dumps(plan).encode())
+
+
+def run_job(job: JobFolder) -> str:
+    """Run a job to its end, or go on with it where it stopped.
+
+    Returns: finished, paused, cancelled or failed. Raises: ContractError where another process runs it.
+    """
+    with claim_writer(job):
+        events = EventWriter(job.events_path)
+        started = time.monotonic()
+        try:
+            _run(job, events, started)
+            return "finished"
+        except PauseRequested:
+            return "paused"
+        except CancelRequested:
+            events.write("cancelled", step=job.status().step)
+            shutil.rmtree(job.path / CACHE, ignore_errors=True)
+            return "cancelled"
+        except Exception as error:
+            # the job's last words: whatever went wrong is an event, and the traceback is in process.log
+            failure = failure_of(error)
+            with suppress(OSError):
+                events.write("failed", code=failure.code, message=failure.message, what_to_do=failure.what_to_do)
+            raise
+
+
+def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
+    plan = job.plan()
+    _refuse_changed_inputs(plan, job.plan_path)
+    hardware = resolve_hardware(plan.device, plan.training.precision)
+    setup = set_up(plan, job.plan_path)
+    check_flags = _flag_check(job)
+    method = setup.method(hardware.device)
+    prepared = _prepared(setup, job, events, check_flags)
+    training = [cached for case_id, (cached, _) in prepared.items() if case_id not in plan.validation.cases]
+    if not training:
+        raise WorkflowError("every case is held back for validation: add cases, or hold fewer back")
+    fill = min(known.fill for _, known in prepared.values())
+    segmenter = Segmenter(patch=plan.training.patch, step=_VALIDATION_STEP, fill=fill, device=hardware.device,  # type: ignore[arg-type]
+                          autocast=hardware.autocast, between=check_flags)  # fmt: skip
+    held = _held_back(setup, prepared, segmenter)
+    phase = method.phases()[0].name
+    reporter = Reporter(events, phase=phase, total_steps=plan.training.steps, epoch_steps=len(training) / plan.training.batch, device=hardware.device)
+    trainer = Trainer(
+        plan=plan, method=method, source=_batches(setup, training, fill), validate=_validator(setup, held, segmenter),
+        checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware, check_flags=check_flags,
+    )  # fmt: skip
+    resumed_from = trainer.restore()
+    _announce(events, plan, hardware, phase, resumed_from)
+    _train(trainer, job, events)
+    best = load_best(job.checkpoint_path) if held else None
+    network = _as_best(trainer.network, best)
+    result = validate(network.eval(), held, setup.organs, setup.transition.old_count, segmenter)
+    metrics = write_student(job, setup, network, prepared, held, result, segmenter)
+    shutil.rmtree(job.path / CACHE, ignore_errors=True)
+    events.write("finished", package=job.student_path.name, metrics=metrics, seconds=round(time.monotonic() - started_s, 1))
+
+
+def _train(trainer: Trainer, job: JobFolder, events: EventWriter) -> None:
+    try:
+        trainer.run()
+    except PauseRequested:
+        trainer.save(best=False)
+        events.write("paused", step=trainer.progress.step)
+        raise
+    except DiskFull as full:
+        with suppress(OSError):
+            events.write("warned", code="disk_full", message=f"{full}; free space and resume")
+            events.write("paused", step=job.status().step)
+        raise PauseRequested from full
+
+
+def _refuse_changed_inputs(plan: Plan, plan_file: Path) -> None:
+    for path, digest in input_hashes(plan, plan_file).items():
+        if digest != next(i.sha256 for i in plan.inputs if i.path == path):
+            raise WorkflowError(f"{Path(path).name}: has changed since the plan was made: make a new plan")
+
+
+def _flag_check(job: JobFolder) -> Callable[[], None]:
+    def check() -> None:
+        if job.cancel_requested:
+            raise CancelRequested
+        if job.pause_requested:
+            raise PauseRequested
+
+    return check
+
+
+def _prepared(setup: Setup, job: JobFolder, events: EventWriter, check_flags: Callable[[], None]) -> dict:  # type: ignore[type-arg]
+    try:
+        return prepare_cases(setup, job, job.path / CACHE, check_flags)
+    except PauseRequested:
+        events.write("paused", step=job.status().step)
+        raise
+
+
+def _held_back(setup: Setup, prepared: dict, segmenter: Segmenter) -> list[HeldBackCase]:  # type: ignore[type-arg]
+    """The validation cases, with what the teacher says of them, in the student's channels."""
+    held = []
+    method = setup.method(segmenter.device) if setup.teacher else None
+    for case_id in setup.plan.validation.cases:
+        cached, known = prepared[case_id]
+        labels = None
+        if method is not None and setup.teacher is not None:
+            teacher = method.teacher  # type: ignore[attr-defined]
+            logits = segmenter.logits(teacher.network, cached, len(teacher.channel_of))
+            labels = teacher.fold(logits[None].float().log_softmax(1))[0].argmax(0).numpy()
+        held.append(HeldBackCase(case=cached, annotated=known.annotated, teacher_labels_DHW=labels))
+    return held
+
+
+def _validator(setup: Setup, held: list[HeldBackCase], segmenter: Segmenter) -> Callable[[nn.Module], ValidationResult] | None:
+    if not held:
+        return None
+    return lambda network: validate(network, held, setup.organs, setup.transition.old_count, segmenter)
+
+
+def _batches(setup: Setup, training: list, fill: float) -> BatchSource:  # type: ignore[type-arg]
+    plan = setup.plan
+    sampler = PatchSampler(
+        cases=training, patch=plan.training.patch, batch=plan.training.batch, foreground=max(1, plan.training.batch // 2),  # type: ignore[arg-type]
+        seed=plan.seed, fill=fill,
+    )  # fmt: skip
+    return BatchSource(sampler=sampler, mirror_left_right=not setup.organs.has_laterality)
+
+
+def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phase: str, resumed_from: int | None) -> None:
+    process = this_process()
+    events.write(
+        "started", pid=process.pid, host=process.host, device=hardware.description, precision=hardware.precision, batch=plan.training.batch,
+        versions={"organincrement": __version__, "torch": torch.__version__}, total_steps=plan.training.steps, phases=[phase],
+        resumed_from=resumed_from,
+    )  # fmt: skip
+
+
+def _as_best(network: nn.Module, best: dict | None) -> nn.Module:  # type: ignore[type-arg]
+    if best is not None:
+        network.load_state_dict(best["average"] or best["student"])
+    return network
