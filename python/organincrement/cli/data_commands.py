@@ -14,9 +14,16 @@ def add_to(commands: Commands) -> None:
     inspect = commands.add_parser("inspect", help="what a file or folder is")
     inspect.add_argument("path", type=Path, metavar="PATH")
     inspect.add_argument("--json", type=Path, metavar="FILE", help="write the facts here instead of to the terminal")
-    inspect.add_argument("--points", type=Path, metavar="FILE.npy", help="L,P,S positions in mm, (n, ≥3): the nearest voxel's value at each")
+    inspect.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE.npy",
+        help="L,P,S positions in mm, (n, ≥3): the nearest voxel's value at each",
+    )
     inspect.set_defaults(command=_inspect)
-    dataset = commands.add_parser("dataset", help="make or check a dataset").add_subparsers(required=True, metavar="ACTION")
+    dataset = commands.add_parser("dataset", help="make or check a dataset").add_subparsers(
+        required=True, metavar="ACTION"
+    )
     _add_import(dataset)
     check = dataset.add_parser("check", help="geometry, labels, hashes, history")
     check.add_argument("dataset", type=Path, metavar="DATASET")
@@ -27,13 +34,35 @@ def _add_import(dataset: Commands) -> None:
     command = dataset.add_parser("import", help="make a dataset from images and labels")
     command.add_argument("--images", type=Path, required=True, metavar="DIR")
     command.add_argument("--labels", type=Path, required=True, metavar="DIR")
-    command.add_argument("--organs", nargs="+", required=True, type=organ_value, metavar="ORGAN=VALUE", help="for example mandible=1; several may be joined by commas")
-    command.add_argument("--from", dest="source", default="folders", choices=("folders", "csv", "nnunet", "decathlon"), help="how images and labels are paired")
+    command.add_argument(
+        "--organs",
+        nargs="+",
+        required=True,
+        type=organ_value,
+        metavar="ORGAN=VALUE",
+        help="for example mandible=1; several may be joined by commas",
+    )
+    command.add_argument(
+        "--from",
+        dest="source",
+        default="folders",
+        choices=("folders", "csv", "nnunet", "decathlon"),
+        help="how images and labels are paired",
+    )
     command.add_argument("--out", type=Path, required=True, metavar="DATASET")
     command.add_argument("--name", help="default: the folder's name")
-    command.add_argument("--status", default="approved", choices=("draft", "submitted", "approved"), help="only approved cases are trained on (default: approved)")
-    command.add_argument("--ignore-other-labels", action="store_true", help="label values that are not named become background")
-    command.add_argument("--allow-empty", action="store_true", help="accept a label without any voxel: looked for, and absent")
+    command.add_argument(
+        "--status",
+        default="approved",
+        choices=("draft", "submitted", "approved"),
+        help="only approved cases are trained on (default: approved)",
+    )
+    command.add_argument(
+        "--ignore-other-labels", action="store_true", help="label values that are not named become background"
+    )
+    command.add_argument(
+        "--allow-empty", action="store_true", help="accept a label without any voxel: looked for, and absent"
+    )
     command.set_defaults(command=_import)
 
 
@@ -65,12 +94,12 @@ def _check(options: argparse.Namespace) -> int:
     from organincrement.contract.dataset import DatasetFolder
     from organincrement.workflows.check_dataset import check
 
-    problems = check(DatasetFolder.open(options.dataset))
-    for problem in problems:
-        print(problem)
-    serious = [p for p in problems if not p.startswith("note: ")]
-    print(f"{options.dataset}: {'no problem found' if not serious else f'{len(serious)} problems'}")
-    return 3 if serious else 0
+    findings = check(DatasetFolder.open(options.dataset))
+    for finding in findings:
+        print(finding)
+    problems = sum(finding.kind == "problem" for finding in findings)
+    print(f"{options.dataset}: {f'problems: {problems}' if problems else 'no problem found'}")
+    return 3 if problems else 0
 
 
 def _inspect(options: argparse.Namespace) -> None:

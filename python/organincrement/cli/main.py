@@ -50,7 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _explained(error: Exception) -> int:
     """One line on standard error. Every layer's own exception is a ValueError whose message is written for people."""
     message = " ".join(str(error).split())
-    refused = isinstance(error, ValueError | FileNotFoundError | PermissionError | NotADirectoryError | IsADirectoryError)
+    refused = isinstance(
+        error, ValueError | FileNotFoundError | PermissionError | NotADirectoryError | IsADirectoryError
+    )
     if isinstance(error, OSError) and error.strerror:
         message = f"{error.filename or 'file'}: {error.strerror.lower()}"
     print(f"organincrement: {message or type(error).__name__}", file=sys.stderr)

@@ -14,7 +14,12 @@ def add_to(commands: Commands) -> None:
     segment.add_argument("--model", type=Path, required=True, metavar="PKG")
     segment.add_argument("--out", type=Path, required=True, metavar="DIR")
     segment.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
-    segment.add_argument("--uncertainty", default="entropy", choices=("none", "entropy", "perturbation"), help="perturbation: entropy of the mean over perturbed copies (default: entropy)")
+    segment.add_argument(
+        "--uncertainty",
+        default="entropy",
+        choices=("none", "entropy", "perturbation"),
+        help="perturbation: entropy of the mean over perturbed copies (default: entropy)",
+    )
     segment.add_argument("--largest-component", action="store_true", help="keep each organ's largest connected part")
     segment.add_argument("--device", default="auto", choices=_DEVICES)
     segment.set_defaults(command=_segment)

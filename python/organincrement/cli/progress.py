@@ -15,20 +15,22 @@ _LINE_EVERY_S = 15.0
 
 
 class CaseCounter:
-    """Counts cases; called with each case's name."""
+    """A bar over cases; called with how many are done, how many there are, and the name of the last."""
 
     def __init__(self, what: str) -> None:
         self._bar = tqdm(desc=what, unit=" case", disable=not sys.stderr.isatty(), leave=False)
 
-    def __call__(self, case: str, *_details: object) -> None:
-        """Show that this case is at work."""
-        self._bar.set_postfix_str(case, refresh=False)
-        self._bar.update()
+    def __call__(self, done: int, total: int, case: str) -> None:
+        """Show that so many cases are done."""
+        self._bar.total, self._bar.n = total, done
+        self._bar.set_postfix_str(case)
 
     def __enter__(self) -> "CaseCounter":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.close()
 
 

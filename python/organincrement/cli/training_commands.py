@@ -42,18 +42,38 @@ def _add_plan(commands: Commands) -> None:
     plan.add_argument("--dataset", type=Path, required=True, metavar="DATASET")
     plan.add_argument("--method", default="bla-uag", help="see `organincrement methods` (default: bla-uag)")
     plan.add_argument("--preset", default="practical", choices=("practical", "paper"))
-    plan.add_argument("--merge", nargs="+", default=[], metavar="ORGAN=ORGAN", help="an organ of the teacher that counts as another of its organs")
-    plan.add_argument("--include", nargs="+", default=["approved"], choices=("draft", "submitted", "approved", "flagged"), help="cases to train on")
-    plan.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="a method setting, training.*, validation.* or seed")
+    plan.add_argument(
+        "--merge",
+        nargs="+",
+        default=[],
+        metavar="ORGAN=ORGAN",
+        help="an organ of the teacher that counts as another of its organs",
+    )
+    plan.add_argument(
+        "--include",
+        nargs="+",
+        default=["approved"],
+        choices=("draft", "submitted", "approved", "flagged"),
+        help="cases to train on",
+    )
+    plan.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a method setting, training.*, validation.* or seed",
+    )
     plan.add_argument("--device", default="auto", choices=_DEVICES)
     plan.add_argument("--out", type=Path, required=True, metavar="plan.json")
     plan.set_defaults(command=_plan)
 
 
 def _demo(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import watching
     from organincrement.workflows.demo import run_demo
 
-    run_demo(options.out)
+    run_demo(options.out, watch=watching)
 
 
 def _methods(options: argparse.Namespace) -> None:
@@ -100,8 +120,12 @@ def _plan(options: argparse.Namespace) -> None:
     )  # fmt: skip
     e = plan.estimate
     gpu = f" · {e.gpu_bytes / 2**30:.1f} GiB of GPU memory" if e.gpu_bytes else ""
-    print(f"{options.out}: {plan.method} ({plan.preset}), {plan.training.steps} steps, validation on {len(plan.validation.cases)} cases")
-    print(f"about {duration(e.seconds or 0)} on {e.measured_on} · {(e.ram_bytes or 0) / 2**30:.1f} GiB of memory{gpu} · {(e.disk_bytes or 0) / 2**30:.2f} GiB on disk")
+    print(
+        f"{options.out}: {plan.method} ({plan.preset}), {plan.training.steps} steps, validation on {len(plan.validation.cases)} cases"
+    )
+    print(
+        f"about {duration(e.seconds or 0)} on {e.measured_on} · {(e.ram_bytes or 0) / 2**30:.1f} GiB of memory{gpu} · {(e.disk_bytes or 0) / 2**30:.2f} GiB on disk"
+    )
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -110,7 +134,7 @@ def _train(options: argparse.Namespace) -> int:
 
     job = create_job(options.plan, options.job, options.device)
     if options.detach:
-        pid = start_detached(job)
+        pid = start_detached(job).pid
         print(f"{options.job}: started as process {pid}; see `organincrement job status {options.job}`")
         return 0
     return _run_here(job)
@@ -159,7 +183,7 @@ def _resume(options: argparse.Namespace) -> None:
 
     job = JobFolder.open(options.job)
     resume(job)
-    print(f"{options.job}: goes on as process {start_detached(job)}")
+    print(f"{options.job}: goes on as process {start_detached(job).pid}")
 
 
 def _cancel(options: argparse.Namespace) -> None:

@@ -120,8 +120,7 @@ class Failed(Event):
 
 
 EVENT_TYPES: dict[str, type[Event]] = {
-    cls.type: cls
-    for cls in (Started, Step, Validated, Checkpointed, Warned, Paused, Cancelled, Finished, Failed)
+    cls.type: cls for cls in (Started, Step, Validated, Checkpointed, Warned, Paused, Cancelled, Finished, Failed)
 }
 
 

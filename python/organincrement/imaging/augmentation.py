@@ -56,5 +56,7 @@ def _augment_one(patch: Patch, transform: Any | None) -> tuple[Tensor, Tensor]:
     shifted = torch.from_numpy(patch.labels_DHW.astype(np.float32))[None] + 1
     if transform is not None:
         moved = transform({"image": image, "labels": shifted})
-        image, shifted = (moved[key].as_tensor() if hasattr(moved[key], "as_tensor") else moved[key] for key in ("image", "labels"))
+        image, shifted = (
+            moved[key].as_tensor() if hasattr(moved[key], "as_tensor") else moved[key] for key in ("image", "labels")
+        )
     return image.float(), shifted[0].round().long() - 1

@@ -66,4 +66,6 @@ def _pack(path: Path, array: np.ndarray) -> None:
     blocks = tuple(min(_BLOCK, n) for n in array.shape)
     chunks = tuple(min(4 * _BLOCK, n) for n in array.shape)
     cparams = {"codec": blosc2.Codec.LZ4HC, "clevel": 5, "nthreads": 1}
-    blosc2.asarray(np.ascontiguousarray(array), urlpath=str(path), mode="w", chunks=chunks, blocks=blocks, cparams=cparams)
+    blosc2.asarray(
+        np.ascontiguousarray(array), urlpath=str(path), mode="w", chunks=chunks, blocks=blocks, cparams=cparams
+    )

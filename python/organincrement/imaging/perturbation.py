@@ -70,7 +70,9 @@ def _perturb_sample(x_1CDHW: Tensor, generator: torch.Generator, ranges: Perturb
         chosen = torch.rand(4, generator=generator) < ranges.probability
     position = torch.rand(4, generator=generator).tolist()
     spans = (ranges.noise_sigma, ranges.blur_sigma_voxels, ranges.brightness_factor, ranges.contrast_factor)
-    noise, sigma, brightness, contrast = (low + (high - low) * t for (low, high), t in zip(spans, position, strict=True))
+    noise, sigma, brightness, contrast = (
+        low + (high - low) * t for (low, high), t in zip(spans, position, strict=True)
+    )
     if chosen[0]:
         drawn = torch.randn(x_1CDHW.shape, generator=generator, dtype=torch.float32)
         x_1CDHW = add_noise(x_1CDHW, noise * drawn.to(x_1CDHW))

@@ -39,7 +39,7 @@ from .phantom_trunk import (
 )
 from .volume import Volume
 
-__all__ = ["ORGANS", "PHASES", "SITES", "Phantom", "Phase", "Site", "make_phantom"]
+__all__ = ["ORGANS", "PHASES", "SITES", "Phantom", "Phase", "Site", "check_organs", "make_phantom"]
 
 _FEWEST_VOXELS = 8
 _WARP_MM, _WARP_LENGTH_MM = 3.0, 75.0
@@ -56,12 +56,17 @@ class Phantom:
 
     def labels_of(self, organs: Sequence[str]) -> Volume:
         """Labels of just these organs, position in `organs` + 1; raises ImageError for one that there is not."""
+        check_organs(organs)
         value = np.zeros(1 + len(self.organs), np.uint8)
-        for i, organ in enumerate(organs):
-            if organ not in self.organs:
-                raise ImageError(f"the phantom has no organ {organ!r}; choose from {', '.join(self.organs)}")
-            value[self.organs.index(organ) + 1] = i + 1
+        value[[self.organs.index(organ) + 1 for organ in organs]] = range(1, 1 + len(organs))
         return self.labels.with_array(value[self.labels.array_DHW])
+
+
+def check_organs(organs: Sequence[str]) -> None:
+    """Raise ImageError for an organ that the phantom lacks."""
+    for organ in organs:
+        if organ not in ORGANS:
+            raise ImageError(f"the phantom has no organ {organ!r}; choose from {', '.join(ORGANS)}")
 
 
 def make_phantom(seed: int, site: Site, shape_DHW: tuple[int, int, int] | None = None) -> Phantom:

@@ -15,8 +15,8 @@ PHASES: tuple[Phase, ...] = ("native", "arterial", "portal")
 _TISSUES: dict[str, tuple[float, float, float, float]] = {
     "liver": (56, 68, 108, 8),
     "spleen": (48, 108, 118, 7),
-    "kidney_cortex": (32, 148, 142, 9),
-    "kidney_medulla": (30, 66, 136, 7),
+    "kidney_cortex": (32, 148, 148, 9),
+    "kidney_medulla": (30, 66, 142, 7),
     "pancreas": (42, 96, 90, 7),
     "stomach_wall": (40, 74, 84, 6),
     "bowel_wall": (40, 82, 92, 6),

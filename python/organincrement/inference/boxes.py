@@ -33,7 +33,9 @@ class AxisMap:
         return torch.lerp(near, far, share.to(values).reshape(weight_shape))
 
     def _taps(self, output: slice) -> tuple[Tensor, Tensor, Tensor]:
-        position = (torch.arange(output.start, output.stop, dtype=torch.float64) + 0.5) * self.source_size / self.output_size - 0.5
+        position = (
+            torch.arange(output.start, output.stop, dtype=torch.float64) + 0.5
+        ) * self.source_size / self.output_size - 0.5
         position = position.clamp(0, self.source_size - 1)
         low = position.floor().long()
         return low, (low + 1).clamp_max(self.source_size - 1), (position - low).float()

@@ -62,12 +62,15 @@ def predict_volume(
         box = tuple(slice(s.start - o, s.stop - o) for s, o in zip(inside, grid.offset, strict=True))
         mean = average_windows(source, windows, box, predict, channels, device, settings.between)  # type: ignore[arg-type]
         mean = _with_surroundings(mean, inside, axes, output, class_count)
-        box_labels, entropy = _reduce(mean, axes, output, class_count, manifest.inference.temperature, settings.uncertainty)
+        box_labels, entropy = _reduce(
+            mean, axes, output, class_count, manifest.inference.temperature, settings.uncertainty
+        )
         labels[output] = box_labels.cpu().numpy()
         if percent is not None and entropy is not None:
             percent[output] = as_percent(entropy, class_count).cpu().numpy()
     return Prediction(
-        labels_DHW=_back(labels, image, manifest), uncertainty_DHW=None if percent is None else _back(percent, image, manifest)
+        labels_DHW=_back(labels, image, manifest),
+        uncertainty_DHW=None if percent is None else _back(percent, image, manifest),
     )
 
 
@@ -80,7 +83,10 @@ def _tissue_part(grid: NetworkGrid, axes: tuple[AxisMap, ...], output: Box) -> B
     """What the output box reads of the part of the network's grid that holds tissue; None where it reads none."""
     wanted = [axis.source_range(o) for axis, o in zip(axes, output, strict=True)]
     ends = [min(o + n, full) for o, n, full in zip(grid.offset, grid.image_DHW.shape, grid.full_shape, strict=True)]
-    part = [slice(max(w.start, o), min(w.stop, e)) for w, o, e in zip(wanted, (max(o, 0) for o in grid.offset), ends, strict=True)]
+    part = [
+        slice(max(w.start, o), min(w.stop, e))
+        for w, o, e in zip(wanted, (max(o, 0) for o in grid.offset), ends, strict=True)
+    ]
     return tuple(part) if all(p.stop > p.start for p in part) else None  # type: ignore[return-value]
 
 
@@ -113,14 +119,18 @@ def _reduce(
     return labels, entropy
 
 
-def _window_predictor(network: nn.Module, manifest: ModelManifest, settings: PredictionSettings) -> Callable[[Tensor, int], Tensor]:
+def _window_predictor(
+    network: nn.Module, manifest: ModelManifest, settings: PredictionSettings
+) -> Callable[[Tensor, int], Tensor]:
     """Logits of a window; with perturbation, also the mean probabilities over Q perturbed copies of it."""
     mirrors = _mirror_sets(manifest.inference.mirror_axes)
     temperature, copies = manifest.inference.temperature, manifest.uncertainty.perturbations or 0
 
     def logits(x_11DHW: Tensor) -> Tensor:
         with torch.autocast(x_11DHW.device.type, settings.autocast, enabled=settings.autocast is not None):
-            total = sum(network(x_11DHW.flip(axes)).float().flip(axes) if axes else network(x_11DHW).float() for axes in mirrors)
+            total = sum(
+                network(x_11DHW.flip(axes)).float().flip(axes) if axes else network(x_11DHW).float() for axes in mirrors
+            )
         return total[0] / len(mirrors)  # type: ignore[index]
 
     @torch.inference_mode()

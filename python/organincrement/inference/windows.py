@@ -51,7 +51,13 @@ def _axis_starts(size: int, patch: int, step: float) -> tuple[int, ...]:
 
 
 def average_windows(
-    image_DHW: Tensor, windows: Windows, box: Box, predict: Predict, channels: int, device: torch.device, between: Callable[[], None]
+    image_DHW: Tensor,
+    windows: Windows,
+    box: Box,
+    predict: Predict,
+    channels: int,
+    device: torch.device,
+    between: Callable[[], None],
 ) -> Tensor:
     """Gaussian-weighted mean of the windows' predictions over a box.
 

@@ -31,6 +31,7 @@ def smoothed_kl(labels_BDHW: Tensor, log_p_new_BCDHW: Tensor, smoothing: float, 
     if direction == "reverse" and smoothing <= 0:
         raise ValueError("the reverse direction needs smoothing > 0: KL(p || one-hot) is infinite")
     new_count = log_p_new_BCDHW.shape[1] - 1
-    log_target = smooth_labels(labels_BDHW, new_count, smoothing, log_p_new_BCDHW.dtype).log()
+    # unlabelled voxels are left out of the mean; any finite target keeps their gradient at 0 rather than nan
+    log_target = smooth_labels(labels_BDHW.clamp_min(0), new_count, smoothing, log_p_new_BCDHW.dtype).log()
     pair = (log_p_new_BCDHW, log_target) if direction == "reverse" else (log_target, log_p_new_BCDHW)
     return mean_over(kl_divergence(*pair), labels_BDHW != UNLABELLED)

@@ -12,7 +12,15 @@ from organincrement.losses.bla_uag import bla_uag_terms
 from organincrement.losses.guidance import guidance_weight
 from organincrement.losses.overlap import soft_dice_loss, soft_dice_of
 from organincrement.methods.protocol import (
-    Batch, Citation, LossTerms, MethodError, MethodInputs, Needs, Phase, Preset, setting,
+    Batch,
+    Citation,
+    LossTerms,
+    MethodError,
+    MethodInputs,
+    Needs,
+    Phase,
+    Preset,
+    setting,
 )  # fmt: skip
 from organincrement.methods.recipes import FROM_TEACHER, PAPER_ADAM
 from organincrement.methods.student import student_from_teacher
@@ -26,13 +34,15 @@ class BlaUagConfig:
 
     pseudo_label_weight: float = setting(1.0, "weight of the teacher's hard labels (lambda 1)", low=0)
     distillation_weight: float = setting(10.0, "weight of the teacher's soft labels (lambda 2)", low=0)
-    new_organ_weight: float = setting(1.0, "weight of the new labels (lambda 3)", low=0)
+    new_organ_weight: float = setting(10.0, "weight of the new labels (lambda 3)", low=0)
     old_dice_weight: float = setting(1.0, "weight of a soft Dice with the teacher's organs (ours)", low=0)
     new_dice_weight: float = setting(1.0, "weight of a soft Dice with the new labels (ours)", low=0)
     perturbations: int = setting(2, "perturbed copies the teacher sees per patch (Q)", low=1, high=32)
     uncertainty: str = setting("offset", "how the teacher's uncertainty weighs its terms", choices=_MODES)
     smoothing: float = setting(0.1, "share of the new labels' certainty given away", low=0, high=0.9)
-    new_organ_prior: float = setting(0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5)
+    new_organ_prior: float = setting(
+        0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
+    )
     direction: str = setting("forward", "direction of the new labels' divergence", choices=("reverse", "forward"))
 
 
@@ -46,7 +56,9 @@ class BlaUag:
     """Old organs from the teacher, weighted by its uncertainty; new organs from the labels; each sees the other as background."""
 
     name: ClassVar[str] = "bla-uag"
-    summary: ClassVar[str] = "Keeps the old organs by asking the teacher, most where it wavers; learns the new one from its labels."
+    summary: ClassVar[str] = (
+        "Keeps the old organs by asking the teacher, most where it wavers; learns the new one from its labels."
+    )
     paper: ClassVar[Citation] = Citation(
         authors="C. Liu et al.", title="A data-free incremental multi-organ segmentation framework with background label "
         "alignment and uncertainty-aware guidance", venue="arXiv 2103.05227", year=2021, url="https://arxiv.org/abs/2103.05227",
@@ -55,7 +67,9 @@ class BlaUag:
     Config: ClassVar[type] = BlaUagConfig
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_TEACHER),
-        "paper": Preset(recipe=PAPER_ADAM, settings=_PAPER_SETTINGS, note="to the letter; needs far more steps than a CPU gives"),
+        "paper": Preset(
+            recipe=PAPER_ADAM, settings=_PAPER_SETTINGS, note="to the letter; needs far more steps than a CPU gives"
+        ),
     }
 
     def __init__(self, inputs: MethodInputs) -> None:
@@ -63,7 +77,9 @@ class BlaUag:
         self.config: BlaUagConfig = inputs.config
         self.teacher = inputs.teachers[0]
         if self.config.direction == "reverse" and self.config.smoothing == 0:
-            raise MethodError("setting 'smoothing' is 0, but the reverse direction is infinite without: choose forward, or smooth")
+            raise MethodError(
+                "setting 'smoothing' is 0, but the reverse direction is infinite without: choose forward, or smooth"
+            )
 
     def build_student(self) -> nn.Module:
         """The teacher's weights, and a head for the new organs."""

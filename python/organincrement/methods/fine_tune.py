@@ -17,6 +17,9 @@ class FineTuneConfig:
     """Defaults are the practical preset."""
 
     dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
+    new_organ_prior: float = setting(
+        0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
+    )
 
 
 class FineTune:
@@ -38,8 +41,8 @@ class FineTune:
         self.old_count = inputs.transition.old_count
 
     def build_student(self) -> nn.Module:
-        """The teacher's weights, and a MiB start for the new organs."""
-        return student_from_teacher(self.inputs)
+        """The teacher's weights, and a head for the new organs."""
+        return student_from_teacher(self.inputs, self.config.new_organ_prior)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Every voxel that the new labels call background is background, old organs too."""

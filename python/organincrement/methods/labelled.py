@@ -7,7 +7,9 @@ from organincrement.losses.divergence import UNLABELLED, cross_entropy, mean_ove
 from organincrement.losses.overlap import soft_dice_loss
 
 
-def labelled_terms(labels_BDHW: Tensor, log_p_BCDHW: Tensor, dice_weight: float, dice_from: int = 1) -> dict[str, Tensor]:
+def labelled_terms(
+    labels_BDHW: Tensor, log_p_BCDHW: Tensor, dice_weight: float, dice_from: int = 1
+) -> dict[str, Tensor]:
     """Cross entropy over labelled voxels, and soft Dice of the organs from channel `dice_from` on."""
     terms = {"cross_entropy": mean_over(cross_entropy(labels_BDHW, log_p_BCDHW), labels_BDHW != UNLABELLED)}
     if dice_weight:

@@ -19,6 +19,9 @@ class LwfConfig:
 
     distillation_weight: float = setting(10.0, "weight of the divergence from the teacher over the old channels", low=0)
     dice_weight: float = setting(1.0, "weight of a soft Dice with the new labels (ours)", low=0)
+    new_organ_prior: float = setting(
+        0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
+    )
 
 
 class Lwf:
@@ -27,7 +30,11 @@ class Lwf:
     name: ClassVar[str] = "lwf"
     summary: ClassVar[str] = "Distils the old channels as they are; old organs stay background in the new labels."
     paper: ClassVar[Citation] = Citation(
-        authors="Z. Li, D. Hoiem", title="Learning without forgetting", venue="IEEE TPAMI 40", year=2018, url="https://arxiv.org/abs/1606.09282"
+        authors="Z. Li, D. Hoiem",
+        title="Learning without forgetting",
+        venue="IEEE TPAMI 40",
+        year=2018,
+        url="https://arxiv.org/abs/1606.09282",
     )
     needs: ClassVar[Needs] = Needs(teachers="one")
     Config: ClassVar[type] = LwfConfig
@@ -39,8 +46,8 @@ class Lwf:
         self.teacher = inputs.teachers[0]
 
     def build_student(self) -> nn.Module:
-        """The teacher's weights, and a MiB start for the new organs."""
-        return student_from_teacher(self.inputs)
+        """The teacher's weights, and a head for the new organs."""
+        return student_from_teacher(self.inputs, self.config.new_organ_prior)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Labels over all channels, distillation over the old ones."""

@@ -20,6 +20,9 @@ class MibConfig:
 
     distillation_weight: float = setting(10.0, "weight of the distillation, before its division by 1 + K", low=0)
     new_dice_weight: float = setting(1.0, "weight of a soft Dice with the new labels (ours)", low=0)
+    new_organ_prior: float = setting(
+        0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
+    )
 
 
 class Mib:
@@ -35,7 +38,11 @@ class Mib:
     Config: ClassVar[type] = MibConfig
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_TEACHER),
-        "paper": Preset(recipe=PAPER_ADAM, settings={"new_dice_weight": 0.0}, note="the 3-D comparison of arXiv 2103.05227"),
+        "paper": Preset(
+            recipe=PAPER_ADAM,
+            settings={"new_dice_weight": 0.0, "new_organ_prior": 0.0},
+            note="the 3-D comparison of arXiv 2103.05227",
+        ),
     }
 
     def __init__(self, inputs: MethodInputs) -> None:
@@ -44,8 +51,8 @@ class Mib:
         self.teacher = inputs.teachers[0]
 
     def build_student(self) -> nn.Module:
-        """The teacher's weights, and the paper's start for the new organs."""
-        return student_from_teacher(self.inputs)
+        """The teacher's weights, and a head for the new organs."""
+        return student_from_teacher(self.inputs, self.config.new_organ_prior)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """unCE + weight * unKD / (1 + K), as the released code scales it."""

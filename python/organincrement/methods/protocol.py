@@ -133,7 +133,13 @@ class ContinualMethod(Protocol):
 
 
 def setting(
-    default: Any, text: str, *, low: float | None = None, high: float | None = None, unit: str = "", choices: tuple[str, ...] = ()
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
 ) -> Any:
     """A Config field with what the settings form and the docs need to know of it."""
     return field(default=default, metadata={"help": text, "low": low, "high": high, "unit": unit, "choices": choices})

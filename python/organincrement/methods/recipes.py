@@ -16,7 +16,7 @@ FROM_SCRATCH = Recipe(
 )  # fmt: skip
 
 FROM_TEACHER = Recipe(
-    steps=800, batch=2,
-    optimizer={"name": "adamw", "lr": 1e-3, "weight_decay": 1e-4},
+    steps=600, batch=2,
+    optimizer={"name": "adamw", "lr": 2e-3, "weight_decay": 1e-4},
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 20}, ema=0.99,
 )  # fmt: skip

@@ -18,6 +18,9 @@ class SelfTrainingConfig:
     """Defaults are the practical preset."""
 
     dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
+    new_organ_prior: float = setting(
+        0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
+    )
 
 
 class SelfTraining:
@@ -39,8 +42,8 @@ class SelfTraining:
         self.teacher = inputs.teachers[0]
 
     def build_student(self) -> nn.Module:
-        """The teacher's weights, and a MiB start for the new organs."""
-        return student_from_teacher(self.inputs)
+        """The teacher's weights, and a head for the new organs."""
+        return student_from_teacher(self.inputs, self.config.new_organ_prior)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """An unlabelled voxel takes the teacher's organ where it names one, and stays unlabelled otherwise."""

@@ -63,7 +63,9 @@ def load_package(path: Path) -> LoadedModel:
         raise ModelError(f"{path.name}: only packages with one softmax network can be run")
     out_channels = manifest.network.args.get("out_channels")
     if out_channels != 1 + len(manifest.organs):
-        raise ModelError(f"{path.name}: the network has {out_channels} output channels, but {len(manifest.organs)} organs and background")
+        raise ModelError(
+            f"{path.name}: the network has {out_channels} output channels, but {len(manifest.organs)} organs and background"
+        )
     network = build_network(manifest.network.kind, manifest.network.args)
     data = read_weights(path, manifest.weights[0])
     try:
@@ -71,14 +73,18 @@ def load_package(path: Path) -> LoadedModel:
     except (RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ModelError(f"{path.name}: the weights do not fit the network of model.json ({reason})") from error
-    return LoadedModel(manifest=manifest, network=network.eval(), sha256=manifest_sha256(path), provenance=_provenance(data))
+    return LoadedModel(
+        manifest=manifest, network=network.eval(), sha256=manifest_sha256(path), provenance=_provenance(data)
+    )
 
 
 def _provenance(weights: bytes) -> Provenance:
     """From the header of a safetensors file: eight bytes of length, then JSON with free text under __metadata__."""
     header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
     told = header.get("__metadata__") or {}
-    return Provenance(method=told.get("method", "imported"), dataset_sha256=told.get("dataset_sha256", ""), made=told.get("made", ""))
+    return Provenance(
+        method=told.get("method", "imported"), dataset_sha256=told.get("dataset_sha256", ""), made=told.get("made", "")
+    )
 
 
 def save_package(folder: Path, manifest: ModelManifest, state: Mapping[str, Tensor], provenance: Provenance) -> str:

@@ -41,14 +41,21 @@ def _check_sizes(kind: str, args: Arguments) -> None:
     features = args.get("features", args.get("init_filters"))
     stages = features if isinstance(features, list | tuple) else [features]
     sizes_fit = all(isinstance(f, int) and 0 < f <= _MOST_FEATURES for f in stages) and len(stages) <= _MOST_STAGES
-    channels_fit = all(isinstance(args.get(k), int) and 0 < args[k] <= _MOST_CLASSES for k in ("in_channels", "out_channels"))
+    channels_fit = all(
+        isinstance(args.get(k), int) and 0 < args[k] <= _MOST_CLASSES for k in ("in_channels", "out_channels")
+    )
     if not (sizes_fit and channels_fit):
         raise NetworkError(f"network '{kind}': features or channels are missing or out of range")
 
 
 def _unet_arguments(
-    in_channels: int, out_channels: int, features: list[int], blocks: list[int], decoder_blocks: list[int],
-    kernels: list[Any] | None = None, strides: list[Any] | None = None,
+    in_channels: int,
+    out_channels: int,
+    features: list[int],
+    blocks: list[int],
+    decoder_blocks: list[int],
+    kernels: list[Any] | None = None,
+    strides: list[Any] | None = None,
 ) -> dict[str, Any]:
     return dict(
         input_channels=in_channels, n_stages=len(features), features_per_stage=list(features), conv_op=nn.Conv3d,
@@ -82,7 +89,9 @@ def _dynunet(*, in_channels: int, out_channels: int, features: list[int], residu
     )  # fmt: skip
 
 
-def _segresnet(*, in_channels: int, out_channels: int, init_filters: int, blocks_down: list[int], blocks_up: list[int]) -> nn.Module:
+def _segresnet(
+    *, in_channels: int, out_channels: int, init_filters: int, blocks_down: list[int], blocks_up: list[int]
+) -> nn.Module:
     from monai.networks.nets import SegResNet
 
     return SegResNet(

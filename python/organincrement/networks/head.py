@@ -25,7 +25,13 @@ def grown_rows(weight_KF: Tensor, bias_K: Tensor, new_count: int, prior: float =
 
 
 @torch.no_grad()
-def grow(spec: NetworkSpec, teacher_state: Mapping[str, Tensor], kept_channels: Sequence[int], new_count: int, prior: float = 0.0) -> nn.Module:
+def grow(
+    spec: NetworkSpec,
+    teacher_state: Mapping[str, Tensor],
+    kept_channels: Sequence[int],
+    new_count: int,
+    prior: float = 0.0,
+) -> nn.Module:
     """A student with the teacher's weights and a head grown by `grown_rows`.
 
     Args: spec: of the teacher. teacher_state: its weights. kept_channels: the teacher's channels to keep, first 0
@@ -42,7 +48,9 @@ def grow(spec: NetworkSpec, teacher_state: Mapping[str, Tensor], kept_channels: 
     try:
         student.load_state_dict(state)
     except RuntimeError as error:
-        raise NetworkError(f"the weights do not fit the network they are said to be of: {str(error).splitlines()[-1].strip()}") from error
+        raise NetworkError(
+            f"the weights do not fit the network they are said to be of: {str(error).splitlines()[-1].strip()}"
+        ) from error
     return student
 
 

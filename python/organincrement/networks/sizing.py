@@ -59,7 +59,9 @@ def unet_spec(size: Size, in_channels: int, out_channels: int, kind: str = "Plai
     """A U-Net of this size; one convolution at full resolution, which is where a CPU spends its time."""
     features = list(size.features)
     if kind == "DynUNet":
-        return NetworkSpec(kind=kind, args={"in_channels": in_channels, "out_channels": out_channels, "features": features})
+        return NetworkSpec(
+            kind=kind, args={"in_channels": in_channels, "out_channels": out_channels, "features": features}
+        )
     if kind == "SegResNet":
         down = [1] * len(features)
         return NetworkSpec(kind=kind, args={"in_channels": in_channels, "out_channels": out_channels, "init_filters": features[0],

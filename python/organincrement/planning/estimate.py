@@ -17,7 +17,9 @@ _CHECKPOINTS = 5
 _STATES = 4  # weights, their average, two moments
 
 
-def estimate(plan: Plan, method: ContinualMethod, hardware: Hardware, scan_voxels: Sequence[int], new_organs: int) -> Estimate:
+def estimate(
+    plan: Plan, method: ContinualMethod, hardware: Hardware, scan_voxels: Sequence[int], new_organs: int
+) -> Estimate:
     """What the plan is expected to take on this hardware. Args: scan_voxels: of each case on the network's grid."""
     student = method.build_student()
     optimizer = make_optimizer(student, plan.training.optimizer)
@@ -27,19 +29,30 @@ def estimate(plan: Plan, method: ContinualMethod, hardware: Hardware, scan_voxel
         seconds=round(min(seconds) * plan.training.steps * 1.1 + 20, 1),  # validation and preparation: about a tenth
         gpu_bytes=torch.cuda.max_memory_reserved(hardware.device) if on_gpu else None,
         ram_bytes=int(ram_bytes() * 1.3),
-        disk_bytes=int(sum(scan_voxels) * _CACHE_BYTES_PER_VOXEL) + _CHECKPOINTS * _STATES * 4 * count_parameters(student),
+        disk_bytes=int(sum(scan_voxels) * _CACHE_BYTES_PER_VOXEL)
+        + _CHECKPOINTS * _STATES * 4 * count_parameters(student),
         measured_on=hardware.description,
     )
 
 
 def _timed_step(
-    plan: Plan, method: ContinualMethod, student: torch.nn.Module, optimizer: torch.optim.Optimizer, hardware: Hardware, new_organs: int
+    plan: Plan,
+    method: ContinualMethod,
+    student: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    hardware: Hardware,
+    new_organs: int,
 ) -> float:
     generator = torch.Generator().manual_seed(0)
     shape = (plan.training.batch, *plan.training.patch)
     image = torch.randn(shape[0], 1, *shape[1:], generator=generator)
     labels = torch.randint(0, 1 + new_organs, shape, generator=generator)
-    batch = Batch(image_BCDHW=image.to(hardware.device), labels_BDHW=labels.to(hardware.device), case_ids=("noise",), generator=generator)
+    batch = Batch(
+        image_BCDHW=image.to(hardware.device),
+        labels_BDHW=labels.to(hardware.device),
+        case_ids=("noise",),
+        generator=generator,
+    )
     started = time.perf_counter()
     with torch.autocast(hardware.device.type, hardware.autocast, enabled=hardware.autocast is not None):
         total = method.loss(student, batch).total

@@ -7,11 +7,11 @@ import numpy as np
 from organincrement.contract.dataset import Case
 
 _SHARE = 5  # 4:1, as arXiv 2103.05227, section 3.1
-_MOST = 8
+_MOST = 6
 
 
 def held_back(cases: Sequence[Case], seed: int) -> tuple[str, ...]:
-    """Every fifth patient, at most eight cases, so that validation stays short; whole groups only.
+    """Every fifth patient, at most six cases, so that validation stays short; whole groups only.
 
     Returns: case ids, sorted; none where there are fewer than three patients.
     """

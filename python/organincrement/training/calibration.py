@@ -14,7 +14,9 @@ from organincrement.training.validation import HeldBackCase, Segmenter
 _VOXELS_PER_CASE = 20_000
 
 
-def fitted_temperature(network: nn.Module, cases: Sequence[HeldBackCase], old_count: int, channels: int, segmenter: Segmenter, seed: int) -> float:
+def fitted_temperature(
+    network: nn.Module, cases: Sequence[HeldBackCase], old_count: int, channels: int, segmenter: Segmenter, seed: int
+) -> float:
     """T that best explains the new labels, and the teacher's labels where those say background; 1 without cases."""
     drawn = [_draw(network, held, old_count, channels, segmenter, seed) for held in cases]
     if not drawn:
@@ -23,7 +25,9 @@ def fitted_temperature(network: nn.Module, cases: Sequence[HeldBackCase], old_co
     return round(fit_temperature(logits_NC, labels_N), 4)
 
 
-def _draw(network: nn.Module, held: HeldBackCase, old_count: int, channels: int, segmenter: Segmenter, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _draw(
+    network: nn.Module, held: HeldBackCase, old_count: int, channels: int, segmenter: Segmenter, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     logits = segmenter.logits(network, held.case, channels).numpy().reshape(channels, -1)
     truth = held.case.labels_DHW().ravel()
     target = np.where(truth > 0, truth + old_count, truth).astype(np.int64)

@@ -106,7 +106,9 @@ class Trainer:
         """One optimiser step. Returns: False where the loss was not finite and an earlier checkpoint was taken up."""
         started = time.perf_counter()
         step, training = self.progress.step, self.plan.training
-        rate = self.progress.lr_scale * learning_rate(step, training.steps, float(training.optimizer["lr"]), training.schedule)
+        rate = self.progress.lr_scale * learning_rate(
+            step, training.steps, float(training.optimizer["lr"]), training.schedule
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         terms = self._gradients(draw)
@@ -133,7 +135,9 @@ class Trainer:
                     raise
                 self.progress.micro_batch = self.progress.micro_batch // 2
                 torch.cuda.empty_cache()
-                self.reporter.warn("smaller_batch", f"out of GPU memory: going on with parts of {self.progress.micro_batch} patches")
+                self.reporter.warn(
+                    "smaller_batch", f"out of GPU memory: going on with parts of {self.progress.micro_batch} patches"
+                )
 
     def _backward(self, draw: Draw) -> dict[str, float]:
         self.student.train()
@@ -156,7 +160,9 @@ class Trainer:
         return values
 
     def _loss(self, batch: Batch) -> LossTerms:
-        with torch.autocast(self.hardware.device.type, self.hardware.autocast, enabled=self.hardware.autocast is not None):
+        with torch.autocast(
+            self.hardware.device.type, self.hardware.autocast, enabled=self.hardware.autocast is not None
+        ):
             return self.method.loss(self.student, batch)
 
     def _step_back(self, case_ids: tuple[str, ...]) -> None:
@@ -168,7 +174,9 @@ class Trainer:
             raise Diverged(f"the loss is not a number {where}, before the first checkpoint")
         self._set_state(found[1])
         self.progress.lr_scale = _SMALLER_STEP
-        self.reporter.warn("not_finite", f"the loss is not a number {where}: back to step {found[0]} with half the step size")
+        self.reporter.warn(
+            "not_finite", f"the loss is not a number {where}: back to step {found[0]} with half the step size"
+        )
 
     def _validate_if_due(self) -> None:
         step, every = self.progress.step, self.plan.validation.every_steps

@@ -15,8 +15,16 @@ _MOST_STEPS_PER_S = 2.0
 class Reporter:
     """Writes the events of one run. Args: epoch_steps: steps in which each case is seen once."""
 
-    def __init__(self, writer: EventWriter, *, phase: str, total_steps: int, epoch_steps: float, device: torch.device) -> None:
-        self.writer, self.phase, self.total_steps, self.epoch_steps, self.device = writer, phase, total_steps, epoch_steps, device
+    def __init__(
+        self, writer: EventWriter, *, phase: str, total_steps: int, epoch_steps: float, device: torch.device
+    ) -> None:
+        self.writer, self.phase, self.total_steps, self.epoch_steps, self.device = (
+            writer,
+            phase,
+            total_steps,
+            epoch_steps,
+            device,
+        )
         self._last_s = float("-inf")
         self._recent: deque[tuple[float, float]] = deque(maxlen=50)
 
@@ -37,7 +45,9 @@ class Reporter:
 
     def validated(self, step: int, result: ValidationResult, best: bool) -> None:
         """A validation is done."""
-        self.writer.write("validated", step=step, dice=result.means(result.dice), agreement=result.means(result.agreement), best=best)
+        self.writer.write(
+            "validated", step=step, dice=result.means(result.dice), agreement=result.means(result.agreement), best=best
+        )
 
     def checkpointed(self, step: int, file: str, sha256: str) -> None:
         """A checkpoint is on disk."""

@@ -73,7 +73,9 @@ class Segmenter:
         return self.logits(network, case, channels).argmax(0).numpy().astype(np.int16)
 
 
-def validate(network: nn.Module, cases: Sequence[HeldBackCase], organs: LabelSpace, old_count: int, segmenter: Segmenter) -> ValidationResult:
+def validate(
+    network: nn.Module, cases: Sequence[HeldBackCase], organs: LabelSpace, old_count: int, segmenter: Segmenter
+) -> ValidationResult:
     """Segment every held-back case and compare. Args: network: in eval mode; organs: the student's, the first `old_count` old."""
     old, new = organs.ids[:old_count], organs.ids[old_count:]
     agreement: Rows = {organ: [] for organ in old}

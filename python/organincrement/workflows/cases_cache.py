@@ -38,7 +38,9 @@ class Prepared:
     fill: float
 
 
-def prepare_cases(setup: Setup, job: JobFolder, folder: Path, between: Callable[[], None]) -> dict[str, tuple[CachedCase, Prepared]]:
+def prepare_cases(
+    setup: Setup, job: JobFolder, folder: Path, between: Callable[[], None]
+) -> dict[str, tuple[CachedCase, Prepared]]:
     """Every case of the plan in the cache; a case that is there already, with the same hashes, is not read again.
 
     Raises: WorkflowError where a file has changed since the dataset recorded it; ImageError where it cannot be read.
@@ -54,14 +56,20 @@ def _prepare(setup: Setup, case: Case, job: JobFolder, folder: Path) -> tuple[Ca
     note = folder / f"{case.id}.json"
     if note.exists():
         known = codec.read(Prepared, note)
-        if (known.image_sha256, known.label_sha256, known.preprocessing) == (case.image_sha256, case.label_sha256, setup.preprocessing):
+        if (known.image_sha256, known.label_sha256, known.preprocessing) == (
+            case.image_sha256,
+            case.label_sha256,
+            setup.preprocessing,
+        ):
             return CachedCase(id=case.id, folder=folder, shape=known.shape), known
     image_path, label_path = setup.dataset.image_path(case), setup.dataset.label_path(case)
     for path, expected in ((image_path, case.image_sha256), (label_path, case.label_sha256)):
         digest = sha256_file(path)
         job.log_read(case.id, digest)
         if digest != expected:
-            raise WorkflowError(f"{path.name}: has changed since the dataset recorded it; submit the case again and make a new plan")
+            raise WorkflowError(
+                f"{path.name}: has changed since the dataset recorded it; submit the case again and make a new plan"
+            )
     image = read_image(image_path)
     allowed = {*range(1, 1 + len(setup.dataset.label_space)), setup.dataset.manifest.ignore_value}
     labels = read_labels(label_path, allowed=allowed, like=image)

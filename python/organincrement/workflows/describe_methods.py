@@ -15,7 +15,8 @@ def describe_methods() -> list[dict[str, Any]]:
             "paper": dataclasses.asdict(method.paper),
             "needs": dataclasses.asdict(method.needs),
             "presets": {
-                name: {"settings": dict(p.settings), "recipe": dataclasses.asdict(p.recipe), "note": p.note} for name, p in method.presets.items()
+                name: {"settings": dict(p.settings), "recipe": dataclasses.asdict(p.recipe), "note": p.note}
+                for name, p in method.presets.items()
             },
             "settings": [_setting(field) for field in dataclasses.fields(method.Config)],
         }

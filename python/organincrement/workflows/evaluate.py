@@ -16,7 +16,13 @@ from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.segment import run_model
 
 
-def evaluate(model_path: Path, dataset_path: Path, out: Path, device: str = "auto", progress: Callable[[str], None] = lambda case: None) -> Evaluation:
+def evaluate(
+    model_path: Path,
+    dataset_path: Path,
+    out: Path,
+    device: str = "auto",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Evaluation:
     """Segment every labelled case and compare it with its label, on the scan's own grid.
 
     Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
@@ -27,13 +33,14 @@ def evaluate(model_path: Path, dataset_path: Path, out: Path, device: str = "aut
         raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
     hardware = resolve_hardware(device, "auto")
     model.network.to(hardware.device)
-    cases = []
-    for case in dataset.cases():
-        if case.label is not None:
-            progress(case.id)
-            cases.append(_evaluated(model, dataset, case, hardware))
-    if not cases:
+    labelled = [case for case in dataset.cases() if case.label is not None]
+    if not labelled:
         raise WorkflowError(f"{dataset.path.name}: no case has a label")
+    cases = []
+    for case in labelled:
+        cases.append(_evaluated(model, dataset, case, hardware))
+        if progress:
+            progress(len(cases), len(labelled), case.id)
     evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
     out.mkdir(parents=True, exist_ok=True)
     codec.write(evaluation, out / "evaluation.json")

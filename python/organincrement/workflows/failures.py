@@ -25,11 +25,23 @@ def failure_of(error: BaseException) -> Failure:
     """Name an error. Every layer's own exception is a ValueError, and its message is written for people."""
     message = " ".join(str(error).split())
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return Failure(code="out_of_memory", message="there is not enough memory for one patch", what_to_do="Plan with a smaller patch, or use --device cpu.")
+        return Failure(
+            code="out_of_memory",
+            message="there is not enough memory for one patch",
+            what_to_do="Plan with a smaller patch, or use --device cpu.",
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failure(code="disk_full", message="the disk is full", what_to_do="Free space, then resume the job.")
     if isinstance(error, Diverged):
-        return Failure(code="diverged", message=message, what_to_do="Look at the named cases, or plan with a smaller learning rate.")
+        return Failure(
+            code="diverged",
+            message=message,
+            what_to_do="Look at the named cases, or plan with a smaller learning rate.",
+        )
     if isinstance(error, ContractError | ValueError | FileNotFoundError | PermissionError):
         return Failure(code="bad_input", message=message, what_to_do="Correct the input, then plan and start again.")
-    return Failure(code="internal", message=f"{type(error).__name__}: {message}", what_to_do="See process.log in the job's folder, and report it.")
+    return Failure(
+        code="internal",
+        message=f"{type(error).__name__}: {message}",
+        what_to_do="See process.log in the job's folder, and report it.",
+    )

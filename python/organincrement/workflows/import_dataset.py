@@ -62,7 +62,6 @@ def import_dataset(
     source: see `find_pairs`. ignore_other_labels: values not in `organs` become background instead of an error.
     allow_empty: every organ was looked for in every case, so that one without voxels is absent; otherwise a case's
     `annotated` lists the organs that have voxels, and a case with none is refused. progress(done, total, case id).
-
     Images keep their voxels and grid; header text, original paths and DICOM tags are left behind. Raises WorkflowError,
     ImageError or ContractError, one line each, and then leaves nothing behind.
     """
@@ -70,18 +69,17 @@ def import_dataset(
         raise WorkflowError(f"{out}: exists already; choose another folder")
     rules = _rules(organs, ignore_other_labels, allow_empty)
     pairs = find_pairs(images, labels, source)
+    report = progress or (lambda *step: None)
     for pair in pairs:
         check_same_grid(pair.label, peek(pair.label), peek(pair.image))
+    manifest = Dataset(name=name or out.name, modality=modality, organs=rules.space.organs)
     with _built_beside(out) as partial:
-        manifest = Dataset(name=name or out.name, modality=modality, organs=rules.space.organs)
         folder = DatasetFolder.create(partial, manifest)
         for done, pair in enumerate(pairs):
-            if progress:
-                progress(done, len(pairs), pair.id)
+            report(done, len(pairs), pair.id)
             _import_case(folder, pair, rules, status, who)
         _check_organs_occur(folder, rules, labels)
-    if progress:
-        progress(len(pairs), len(pairs), "")
+    report(len(pairs), len(pairs), "")
     return DatasetFolder.open(out)
 
 

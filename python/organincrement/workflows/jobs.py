@@ -12,10 +12,12 @@ from organincrement.contract.job import JobFolder
 from organincrement.workflows.errors import WorkflowError
 
 _CANCEL_WITHIN_S = 5.0
+# the new process finds this very engine, whether it is installed or run from its folder
+_ENGINE = str(Path(__file__).resolve().parents[2])
 
 
-def start_detached(job: JobFolder) -> int:
-    """Run a job in a process of its own session, which outlives this one. Returns: its pid.
+def start_detached(job: JobFolder) -> subprocess.Popen[bytes]:
+    """Run a job in a process of its own session, which outlives this one.
 
     What it prints goes to process.log.
     """
@@ -23,11 +25,12 @@ def start_detached(job: JobFolder) -> int:
     options: dict[str, object] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join([_ENGINE, os.environ.get("PYTHONPATH", "")])}
     with job.log_path.open("ab") as log:
         process = subprocess.Popen(  # type: ignore[call-overload]
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **options
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, env=environment, **options
         )
-    return int(process.pid)
+    return process
 
 
 def resume(job: JobFolder) -> None:
@@ -37,7 +40,9 @@ def resume(job: JobFolder) -> None:
     """
     state = job.status().state
     if state not in ("created", "paused", "interrupted", "failed"):
-        raise WorkflowError(f"{job.path.name}: the job is {state}; only a paused, interrupted or failed one can be resumed")
+        raise WorkflowError(
+            f"{job.path.name}: the job is {state}; only a paused, interrupted or failed one can be resumed"
+        )
     job.clear_pause()
 
 

@@ -56,7 +56,9 @@ def make_plan(request: PlanRequest) -> Plan:
     dataset = DatasetFolder.open(request.dataset)
     cases = [case for case in dataset.cases() if case.status in request.include]
     if not cases:
-        raise PlanningError(f"{request.dataset.name}: no case is {' or '.join(request.include)}; have cases approved first")
+        raise PlanningError(
+            f"{request.dataset.name}: no case is {' or '.join(request.include)}; have cases approved first"
+        )
     scans = [_facts(dataset, case) for case in cases]
     hardware = resolve_hardware(request.device, "auto")
     groups = _grouped(request.overrides)
@@ -86,11 +88,19 @@ def _draft(request: PlanRequest, preset: Preset, groups: Mapping[str, dict[str, 
     )  # fmt: skip
     training = _overridden(training, "training", groups["training"])
     held = held_back(cases, seed)
-    validation = Validation(cases=held, every_steps=max(50, training.steps // 6), recommended_above=0.9)
+    validation = Validation(cases=held, every_steps=max(50, training.steps // 5), recommended_above=0.9)
     validation = _overridden(validation, "validation", groups["validation"])
-    inputs = [PlanInput(role="dataset", path=relative_input(request.out, request.dataset), sha256=DatasetFolder.open(request.dataset).sha256())]
+    inputs = [
+        PlanInput(
+            role="dataset",
+            path=relative_input(request.out, request.dataset),
+            sha256=DatasetFolder.open(request.dataset).sha256(),
+        )
+    ]
     if request.teacher:
-        teacher = PlanInput(role="teacher", path=relative_input(request.out, request.teacher), sha256=manifest_sha256(request.teacher))
+        teacher = PlanInput(
+            role="teacher", path=relative_input(request.out, request.teacher), sha256=manifest_sha256(request.teacher)
+        )
         inputs.insert(0, teacher)
     return Plan(
         method=request.method, preset=request.preset, inputs=tuple(inputs), merges=dict(request.merges), include=tuple(request.include),
@@ -105,7 +115,11 @@ def _sized(method: type[ContinualMethod], settings: Settings, request: PlanReque
     if request.teacher:
         return dict(settings), read_manifest(request.teacher).inference.patch
     on_gpu = hardware.device.type == "cuda"
-    memory = int(0.8 * torch.cuda.get_device_properties(hardware.device).total_memory) if on_gpu else psutil.virtual_memory().available // 2
+    memory = (
+        int(0.8 * torch.cuda.get_device_properties(hardware.device).total_memory)
+        if on_gpu
+        else psutil.virtual_memory().available // 2
+    )
     size = network_size(memory, batch, on_gpu)
     filled = dict(settings)
     filled["features"] = filled.get("features") or size.features

@@ -8,7 +8,7 @@ import numpy as np
 from organincrement.contract.dataset import Case, Dataset, DatasetFolder
 from organincrement.contract.files import sha256_file
 from organincrement.contract.organs import organ_from_name
-from organincrement.imaging.phantom import Site, make_phantom
+from organincrement.imaging.phantom import Site, check_organs, make_phantom
 from organincrement.imaging.writing import write_nifti
 
 REVIEWER = "phantom"
@@ -32,6 +32,7 @@ def write_phantom_dataset(
     Args: organs: from phantom.ORGANS. seeds: the patients. approved: else the cases stay drafts.
     Raises: ImageError for an organ the phantom lacks, ContractError when there is a dataset at `out` already.
     """
+    check_organs(organs)
     space = tuple(organ_from_name(organ) for organ in organs)
     folder = DatasetFolder.create(out, Dataset(name=name or f"phantom-site-{site.name}", modality="CT", organs=space))
     for seed in seeds:

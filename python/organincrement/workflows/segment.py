@@ -55,7 +55,9 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
         yield segment_case(model, image, request.out / name, request, hardware)
 
 
-def segment_case(model: LoadedModel, image_path: Path, folder: Path, request: SegmentRequest, hardware: Hardware) -> Path:
+def segment_case(
+    model: LoadedModel, image_path: Path, folder: Path, request: SegmentRequest, hardware: Hardware
+) -> Path:
     """Segment one image into a folder. Returns: the folder."""
     started = time.monotonic()
     image = read_image(image_path)
@@ -79,7 +81,11 @@ def segment_case(model: LoadedModel, image_path: Path, folder: Path, request: Se
 
 
 def run_model(
-    model: LoadedModel, image: Volume, hardware: Hardware, uncertainty: UncertaintyKind, between: Callable[[], None] = lambda: None
+    model: LoadedModel,
+    image: Volume,
+    hardware: Hardware,
+    uncertainty: UncertaintyKind,
+    between: Callable[[], None] = lambda: None,
 ) -> Prediction:
     """Labels and uncertainty of a scan on its own grid."""
     settings = PredictionSettings(uncertainty=uncertainty, autocast=hardware.autocast, between=between)
@@ -91,7 +97,9 @@ def _organ_rows(model: LoadedModel, labels: Volume, prediction: Prediction) -> t
     counts = np.bincount(prediction.labels_DHW.ravel(), minlength=1 + len(model.organs))
     sums = None
     if prediction.uncertainty_DHW is not None:
-        sums = np.bincount(prediction.labels_DHW.ravel(), weights=prediction.uncertainty_DHW.ravel(), minlength=len(counts))
+        sums = np.bincount(
+            prediction.labels_DHW.ravel(), weights=prediction.uncertainty_DHW.ravel(), minlength=len(counts)
+        )
     voxel_mm3 = float(np.prod(labels.spacing_mm))
     return tuple(
         SegmentedOrgan(

@@ -46,7 +46,9 @@ class Setup:
                 channel_of=self.transition.teacher_to_student, old_count=self.transition.old_count,
             )  # fmt: skip
             teachers.append(frozen)
-        inputs = MethodInputs(transition=self.transition, teachers=teachers, network=self.network, config=self.config, device=device)
+        inputs = MethodInputs(
+            transition=self.transition, teachers=teachers, network=self.network, config=self.config, device=device
+        )
         return method_named(self.plan.method)(inputs)
 
 
@@ -66,7 +68,9 @@ def set_up(plan: Plan, plan_file: Path) -> Setup:
     if teacher:
         if dataset.manifest.modality not in teacher.manifest.preprocessing.channels:
             expected = ", ".join(teacher.manifest.preprocessing.channels)
-            raise WorkflowError(f"{dataset.path.name}: holds {dataset.manifest.modality}, but the teacher was trained on {expected}")
+            raise WorkflowError(
+                f"{dataset.path.name}: holds {dataset.manifest.modality}, but the teacher was trained on {expected}"
+            )
         network = teacher.spec.with_outputs(1 + len(transition.student))
         preprocessing = teacher.manifest.preprocessing
     else:
@@ -109,7 +113,9 @@ def input_hashes(plan: Plan, plan_file: Path) -> Mapping[str, str]:
     from organincrement.contract.package import manifest_sha256
 
     return {
-        i.path: manifest_sha256(input_path(plan_file, i)) if i.role == "teacher" else DatasetFolder.open(input_path(plan_file, i)).sha256()
+        i.path: manifest_sha256(input_path(plan_file, i))
+        if i.role == "teacher"
+        else DatasetFolder.open(input_path(plan_file, i)).sha256()
         for i in plan.inputs
     }
 
@@ -117,5 +123,7 @@ def input_hashes(plan: Plan, plan_file: Path) -> Mapping[str, str]:
 def _only_input(plan: Plan, plan_file: Path, role: str) -> Path:
     found = [i for i in plan.inputs if i.role == role]
     if len(found) != 1:
-        raise WorkflowError(f"{plan_file.name}: method '{plan.method}' takes one {role}, but the plan names {len(found)}")
+        raise WorkflowError(
+            f"{plan_file.name}: method '{plan.method}' takes one {role}, but the plan names {len(found)}"
+        )
     return input_path(plan_file, found[0])

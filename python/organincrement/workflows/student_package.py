@@ -10,7 +10,15 @@ from torch import nn
 
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import (
-    Inference, LineageStep, Metrics, ModelManifest, Network, SoftmaxHead, SpacingRange, TrainedOn, Uncertainty,
+    Inference,
+    LineageStep,
+    Metrics,
+    ModelManifest,
+    Network,
+    SoftmaxHead,
+    SpacingRange,
+    TrainedOn,
+    Uncertainty,
 )  # fmt: skip
 from organincrement.contract.results import SummaryRow
 from organincrement.evaluation.statistics import bootstrap_ci
@@ -35,11 +43,20 @@ def write_student(job: JobFolder, setup: Setup, network: nn.Module, prepared: Pr
     temperature = fitted_temperature(network, held, old_count, channels, segmenter, setup.plan.seed)
     agreement = {organ: float(np.mean(values)) for organ, values in result.agreement.items() if values}
     # nothing to agree with: a first model is judged by its Dice alone
-    recommended = setup.teacher is None or bool(agreement) and min(agreement.values()) >= setup.plan.validation.recommended_above
+    recommended = setup.teacher is None or (
+        bool(agreement) and min(agreement.values()) >= setup.plan.validation.recommended_above
+    )
     manifest = _manifest(setup, network, prepared, temperature, result, recommended)
-    provenance = Provenance(method=setup.plan.method, dataset_sha256=setup.dataset.sha256(), made=datetime.now(UTC).date().isoformat())
+    provenance = Provenance(
+        method=setup.plan.method, dataset_sha256=setup.dataset.sha256(), made=datetime.now(UTC).date().isoformat()
+    )
     save_package(job.student_path, manifest, shared_state(network), provenance)
-    return {"dice": result.means(result.dice), "agreement": result.means(result.agreement), "recommended": recommended, "temperature": temperature}
+    return {
+        "dice": result.means(result.dice),
+        "agreement": result.means(result.agreement),
+        "recommended": recommended,
+        "temperature": temperature,
+    }
 
 
 def _manifest(setup: Setup, network: nn.Module, prepared: PreparedCases, temperature: float, result: ValidationResult,
@@ -51,11 +68,20 @@ def _manifest(setup: Setup, network: nn.Module, prepared: PreparedCases, tempera
         network=Network(kind=setup.network.kind, args=setup.network.args, parameters=count_parameters(network)),
         head=SoftmaxHead(),
         preprocessing=setup.preprocessing,
-        inference=Inference(patch=setup.plan.training.patch, step=0.5, window="gaussian", mirror_axes=(), average="logits", temperature=temperature),
+        inference=Inference(
+            patch=setup.plan.training.patch,
+            step=0.5,
+            window="gaussian",
+            mirror_axes=(),
+            average="logits",
+            temperature=temperature,
+        ),
         uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
         trained_on=_trained_on(setup, [known for _, known in prepared.values()]),
         lineage=_lineage(setup),
-        metrics=Metrics(validation=_rows(result.dice), agreement_with_teacher=_rows(result.agreement), recommended=recommended),
+        metrics=Metrics(
+            validation=_rows(result.dice), agreement_with_teacher=_rows(result.agreement), recommended=recommended
+        ),
         licence=setup.teacher.manifest.licence if setup.teacher else "research use only",
         citation=cited(method.paper),
         weights=(),
@@ -69,7 +95,9 @@ def cited(paper: Citation) -> str:
 
 def _trained_on(setup: Setup, known: Sequence[Prepared]) -> TrainedOn:
     spacings = list(zip(*(case.spacing_mm for case in known), strict=True))
-    low, middle, high = (statistics.median(column) for column in zip(*(case.percentiles for case in known), strict=True))
+    low, middle, high = (
+        statistics.median(column) for column in zip(*(case.percentiles for case in known), strict=True)
+    )
 
     def each(pick: Any) -> tuple[float, float, float]:
         return tuple(round(float(pick(axis)), 4) for axis in spacings)  # type: ignore[return-value]
@@ -87,7 +115,11 @@ def _lineage(setup: Setup) -> tuple[LineageStep, ...]:
         return ()
     teacher, made = setup.teacher, setup.teacher.provenance
     parent = LineageStep(
-        name=teacher.manifest.name, sha256=teacher.sha256, method=made.method, dataset_sha256=made.dataset_sha256 or None, made=made.made
+        name=teacher.manifest.name,
+        sha256=teacher.sha256,
+        method=made.method,
+        dataset_sha256=made.dataset_sha256 or None,
+        made=made.made,
     )
     return (*teacher.manifest.lineage, parent)
 

@@ -24,7 +24,7 @@ from organincrement.training.loop import Trainer
 from organincrement.training.reporting import Reporter
 from organincrement.training.signals import CancelRequested, DiskFull, PauseRequested
 from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
-from organincrement.workflows.cases_cache import Prepared, prepare_cases
+from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.failures import failure_of
 from organincrement.workflows.setup import Setup, input_hashes, set_up
@@ -85,7 +85,13 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
                           autocast=hardware.autocast, between=check_flags)  # fmt: skip
     held = _held_back(setup, prepared, segmenter)
     phase = method.phases()[0].name
-    reporter = Reporter(events, phase=phase, total_steps=plan.training.steps, epoch_steps=len(training) / plan.training.batch, device=hardware.device)
+    reporter = Reporter(
+        events,
+        phase=phase,
+        total_steps=plan.training.steps,
+        epoch_steps=len(training) / plan.training.batch,
+        device=hardware.device,
+    )
     trainer = Trainer(
         plan=plan, method=method, source=_batches(setup, training, fill), validate=_validator(setup, held, segmenter),
         checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware, check_flags=check_flags,
@@ -98,7 +104,9 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
     result = validate(network.eval(), held, setup.organs, setup.transition.old_count, segmenter)
     metrics = write_student(job, setup, network, prepared, held, result, segmenter)
     shutil.rmtree(job.path / CACHE, ignore_errors=True)
-    events.write("finished", package=job.student_path.name, metrics=metrics, seconds=round(time.monotonic() - started_s, 1))
+    events.write(
+        "finished", package=job.student_path.name, metrics=metrics, seconds=round(time.monotonic() - started_s, 1)
+    )
 
 
 def _train(trainer: Trainer, job: JobFolder, events: EventWriter) -> None:
@@ -154,7 +162,9 @@ def _held_back(setup: Setup, prepared: dict, segmenter: Segmenter) -> list[HeldB
     return held
 
 
-def _validator(setup: Setup, held: list[HeldBackCase], segmenter: Segmenter) -> Callable[[nn.Module], ValidationResult] | None:
+def _validator(
+    setup: Setup, held: list[HeldBackCase], segmenter: Segmenter
+) -> Callable[[nn.Module], ValidationResult] | None:
     if not held:
         return None
     return lambda network: validate(network, held, setup.organs, setup.transition.old_count, segmenter)

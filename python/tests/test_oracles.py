@@ -1,0 +1,165 @@
+"""Every reference vector of the oracle folder for which the code exists, in float64 and float32; the others are named.
+
+The folder is ORGANINCREMENT_ORACLES, or `shared/oracles` beside the project.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from organincrement.evaluation import forgetting, metrics
+from organincrement.imaging import perturbation
+from organincrement.losses import alignment, bla_uag, guidance, mib, smoothing
+from organincrement.networks.head import grown_rows
+
+FOLDER = Path(
+    os.environ.get("ORGANINCREMENT_ORACLES", Path(__file__).resolve().parents[2].parent / "shared" / "oracles")
+)
+TOLERANCE = {torch.float64: {"rtol": 1e-9, "atol": 1e-12}, torch.float32: {"rtol": 1e-4, "atol": 1e-5}}
+NOT_YET = {
+    "lwf": "the multi-head LwfSeg is not built yet",
+    "mskd": "MS-KD is not built yet",
+    "aei": "exemplar selection is not built yet",
+    "cori": "exemplar selection is not built yet",
+    "cs_prune": "Continual Segment is not built yet",
+    "cs_misc": "Continual Segment is not built yet",
+    "cs_merge": "merging of decoders is not built yet",
+    "dod_head": "DoDNet is not built yet",
+    "dod_loss": "DoDNet is not built yet",
+}
+
+Case = dict[str, np.ndarray]
+Check = Callable[[Case, torch.dtype], None]
+
+needs_oracles = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason=f"no oracle folder at {FOLDER}: set ORGANINCREMENT_ORACLES"
+)
+
+
+def cases_of(name: str) -> dict[str, Case]:
+    stored, cases = np.load(FOLDER / f"{name}.npz"), {}
+    for key in stored.files:
+        case, array = key.split(".", 1)
+        cases.setdefault(case, {})[array] = stored[key]
+    return cases
+
+
+def tensor(array: np.ndarray, dtype: torch.dtype, grad: bool = False) -> torch.Tensor:
+    made = torch.as_tensor(array)
+    return (made.to(dtype) if made.is_floating_point() else made).requires_grad_(grad)
+
+
+def close(actual: torch.Tensor, expected: np.ndarray, dtype: torch.dtype) -> None:
+    np.testing.assert_allclose(actual.detach().numpy(), expected, **TOLERANCE[dtype])
+
+
+def gradient(loss: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
+    return torch.autograd.grad(loss, of, retain_graph=True, allow_unused=True)[0]
+
+
+def check_bla_align(case: Case, dtype: torch.dtype) -> None:
+    log_p, old_count = tensor(case["zs"], dtype).log_softmax(1), int(case["K"])
+    old, new = (
+        alignment.fold_new_into_background(log_p, old_count),
+        alignment.fold_old_into_background(log_p, old_count),
+    )
+    for actual, name in ((old, "log_p_old"), (old.exp(), "p_old"), (new, "log_p_new"), (new.exp(), "p_new")):
+        if name in case:
+            close(actual, case[name], dtype)
+
+
+def check_bla_smooth(case: Case, dtype: torch.dtype) -> None:
+    smoothed = smoothing.smooth_labels(tensor(case["g"], dtype), int(case["N"]), float(case["eps"]), dtype)
+    close(smoothed, case["g_s"], dtype)
+
+
+def check_uag_uncertainty(case: Case, dtype: torch.dtype) -> None:
+    u, classes = guidance.entropy_of_mean(tensor(case["probs"], dtype)), 1 + int(case["K"])
+    close(u, case["u"], dtype)
+    for mode in ("paper", "inverse", "exp", "none"):
+        close(guidance.guidance_weight(u, classes, mode), case[f"weight_{mode}"], dtype)
+
+
+def check_uag_perturb(case: Case, dtype: torch.dtype) -> None:
+    x = tensor(case["x"], dtype)
+    close(perturbation.stretch_contrast(x, float(case["contrast"])), case["out_contrast"], dtype)
+    close(perturbation.brighten(x, float(case["brightness"])), case["out_brightness"], dtype)
+    close(perturbation.blur(x, float(case["sigma"])), case["out_blur"], dtype)
+    close(perturbation.add_noise(x, tensor(case["noise"], dtype)), case["out_noise"], dtype)
+
+
+def check_bla_uag_loss(case: Case, dtype: torch.dtype) -> None:
+    zs = tensor(case["zs"], dtype, grad=True)
+    u = guidance.entropy_of_mean(tensor(case["probs"], dtype))
+    weight = guidance.guidance_weight(u, 1 + int(case["K"]), str(case["mode"]))
+    terms = bla_uag.bla_uag_terms(
+        zs.log_softmax(1), tensor(case["zt"], dtype).log_softmax(1), weight, tensor(case["g"], dtype),
+        smoothing=float(case["eps"]), direction=str(case["direction"]),
+    )  # fmt: skip
+    total = sum(weight * term for weight, term in zip(case["lam"].tolist(), terms, strict=True))
+    for actual, name in zip((*terms, total), ("ce", "kl_old", "kl_new", "total"), strict=True):
+        close(actual, case[name], dtype)
+    close(gradient(total, zs), case["grad_zs"], dtype)
+
+
+def check_mib(case: Case, dtype: torch.dtype) -> None:
+    zs, old_count = tensor(case["zs"], dtype, grad=True), int(case["K"])
+    unce = mib.unbiased_cross_entropy(tensor(case["g"], dtype), zs.log_softmax(1), old_count)
+    unkd = mib.unbiased_distillation(tensor(case["zt"], dtype).softmax(1), zs.log_softmax(1))
+    for actual, name in ((unce, "unce"), (unkd, "unkd"), (unkd / (1 + old_count), "unkd_code")):
+        close(actual, case[name], dtype)
+    close(gradient(unce, zs), case["grad_unce_zs"], dtype)
+    close(gradient(unkd, zs), case["grad_unkd_zs"], dtype)
+    weight, bias = grown_rows(tensor(case["w_old"], dtype), tensor(case["b_old"], dtype), int(case["N"]))
+    close(weight, case["w_init"], dtype)
+    close(bias, case["b_init"], dtype)
+
+
+def check_metrics(case: Case, dtype: torch.dtype) -> None:
+    measured = metrics.measure(case["a"], case["b"], case["spacing"].tolist())
+    values = (measured.dice, measured.hausdorff_mm, measured.hd95_mm, measured.assd_mm)
+    for actual, name in zip(values, ("dice", "hd", "hd95", "assd"), strict=True):
+        np.testing.assert_allclose(actual, case[name], **TOLERANCE[torch.float64])
+
+
+def check_forgetting(case: Case, dtype: torch.dtype) -> None:
+    found = forgetting.forgetting(case["R"], case["learned"])
+    for name in ("forgetting", "backward", "average_forgetting", "backward_transfer", "final_mean"):
+        np.testing.assert_allclose(getattr(found, name), case[name], **TOLERANCE[torch.float64])
+
+
+CHECKS: dict[str, Check] = {
+    name.removeprefix("check_"): check for name, check in list(globals().items()) if name.startswith("check_")
+}
+
+
+def all_vectors() -> list[object]:
+    if not FOLDER.is_dir():
+        return []
+    return [
+        pytest.param(name, case, dtype, id=f"{name}-{case}-{str(dtype).removeprefix('torch.')}")
+        for name in sorted(CHECKS)
+        for case in cases_of(name)
+        for dtype in (torch.float64, torch.float32)
+    ]
+
+
+@needs_oracles
+@pytest.mark.parametrize(("name", "case", "dtype"), all_vectors())
+def test_code_meets_the_reference_vector(name: str, case: str, dtype: torch.dtype) -> None:
+    CHECKS[name](cases_of(name)[case], dtype)
+
+
+@needs_oracles
+def test_every_file_of_vectors_is_checked_or_named_as_not_yet_built() -> None:
+    assert {path.stem for path in FOLDER.glob("*.npz")} == set(CHECKS) | set(NOT_YET)
+
+
+@needs_oracles
+@pytest.mark.parametrize("name", sorted(NOT_YET))
+def test_vectors_that_wait_for_their_code(name: str) -> None:
+    pytest.skip(NOT_YET[name])
