@@ -84,8 +84,9 @@ def _import(options: argparse.Namespace) -> None:
     organs = {name: value for pairs in options.organs for name, value in pairs.items()}
     with CaseCounter("importing") as counter:
         dataset = import_dataset(
-            options.images, options.labels, organs, options.out, source=options.source, name=options.name, status=options.status,
-            ignore_other_labels=options.ignore_other_labels, allow_empty=options.allow_empty, progress=counter,
+            options.images, options.labels, organs, options.out, source=options.source, name=options.name,
+            status=options.status, ignore_other_labels=options.ignore_other_labels, allow_empty=options.allow_empty,
+            progress=counter,
         )  # fmt: skip
     print(f"{options.out}: {len(dataset.cases())} cases of {', '.join(dataset.label_space.ids)}")
 

@@ -37,8 +37,9 @@ def main(arguments: Sequence[str]) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     parser = argparse.ArgumentParser(
-        prog="organincrement", description="Teach a segmentation model one more organ without its training data. Research use only.",
-    )  # fmt: skip
+        prog="organincrement",
+        description="Teach a segmentation model one more organ without its training data. Research use only.",
+    )
     parser.add_argument("--version", action="version", version=f"organincrement {__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -26,9 +26,12 @@ def add_to(commands: Commands) -> None:
     train.set_defaults(command=_train)
     job = commands.add_parser("job", help="look at a job, or stop it").add_subparsers(required=True, metavar="ACTION")
     for name, help_text, command in (
-        ("status", "state and progress", _status), ("pause", "save a checkpoint and end the process", _pause),
-        ("resume", "go on in a new process", _resume), ("cancel", "give it up", _cancel), ("run", "run or go on in this process", _run),
-    ):  # fmt: skip
+        ("status", "state and progress", _status),
+        ("pause", "save a checkpoint and end the process", _pause),
+        ("resume", "go on in a new process", _resume),
+        ("cancel", "give it up", _cancel),
+        ("run", "run or go on in this process", _run),
+    ):
         action = job.add_parser(name, help=help_text)
         action.add_argument("job", type=Path, metavar="DIR")
         if name == "status":
@@ -111,21 +114,19 @@ def _plan(options: argparse.Namespace) -> None:
     from organincrement.cli.progress import duration
     from organincrement.workflows.make_plan import PlanRequest, make_plan
 
-    plan = make_plan(
-        PlanRequest(
-            dataset=options.dataset, out=options.out, teacher=options.teacher, method=options.method, preset=options.preset,
-            merges=_pairs(options.merge), include=options.include, device=options.device,
-            overrides={key: _value(value) for key, value in _pairs(options.set).items()},
-        )
+    request = PlanRequest(
+        dataset=options.dataset, out=options.out, teacher=options.teacher, method=options.method,
+        preset=options.preset, merges=_pairs(options.merge), include=options.include, device=options.device,
+        overrides={key: _value(value) for key, value in _pairs(options.set).items()},
     )  # fmt: skip
+    plan = make_plan(request)
     e = plan.estimate
-    gpu = f" · {e.gpu_bytes / 2**30:.1f} GiB of GPU memory" if e.gpu_bytes else ""
-    print(
-        f"{options.out}: {plan.method} ({plan.preset}), {plan.training.steps} steps, validation on {len(plan.validation.cases)} cases"
-    )
-    print(
-        f"about {duration(e.seconds or 0)} on {e.measured_on} · {(e.ram_bytes or 0) / 2**30:.1f} GiB of memory{gpu} · {(e.disk_bytes or 0) / 2**30:.2f} GiB on disk"
-    )
+    held = len(plan.validation.cases)
+    print(f"{options.out}: {plan.method} ({plan.preset}), {plan.training.steps} steps, validation on {held} cases")
+    needs = [f"about {duration(e.seconds or 0)} on {e.measured_on}", f"{(e.ram_bytes or 0) / 2**30:.1f} GiB of memory"]
+    if e.gpu_bytes:
+        needs.append(f"{e.gpu_bytes / 2**30:.1f} GiB of GPU memory")
+    print(" · ".join([*needs, f"{(e.disk_bytes or 0) / 2**30:.2f} GiB on disk"]))
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -152,7 +153,8 @@ def _run_here(job: Any) -> int:
 
     with watching(job):
         outcome = run_job(job)
-    print(f"{job.path}: {outcome}" + (f"; the student is {job.student_path}" if outcome == "finished" else ""))
+    said = {"finished": f"; the student is {job.student_path}", "paused": f" {job.status().message}".rstrip()}
+    print(f"{job.path}: {outcome}{said.get(outcome, '')}")
     return 4 if outcome == "cancelled" else 0
 
 

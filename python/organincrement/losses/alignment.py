@@ -1,6 +1,6 @@
 """Background label alignment (BLA): see a (1+K+N)-channel student as the teacher, or as the new labels, would.
 
-Source: "A data-free incremental multi-organ segmentation framework" (arXiv 2103.05227), eq. 3 and 5.
+Source: "Uncertainty-aware incremental learning for multi-organ segmentation" (arXiv 2103.05227), eq. 3 and 5.
 All functions work in the log domain, so that a probability which underflows keeps its logarithm.
 """
 

@@ -60,9 +60,12 @@ class BlaUag:
         "Keeps the old organs by asking the teacher, most where it wavers; learns the new one from its labels."
     )
     paper: ClassVar[Citation] = Citation(
-        authors="C. Liu et al.", title="A data-free incremental multi-organ segmentation framework with background label "
-        "alignment and uncertainty-aware guidance", venue="arXiv 2103.05227", year=2021, url="https://arxiv.org/abs/2103.05227",
-    )  # fmt: skip
+        authors="Y. Zhou et al.",
+        title="Uncertainty-aware incremental learning for multi-organ segmentation",
+        venue="arXiv 2103.05227",
+        year=2021,
+        url="https://arxiv.org/abs/2103.05227",
+    )
     needs: ClassVar[Needs] = Needs(teachers="one")
     Config: ClassVar[type] = BlaUagConfig
     presets: ClassVar[dict[str, Preset]] = {

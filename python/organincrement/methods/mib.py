@@ -10,7 +10,7 @@ from organincrement.losses.alignment import fold_old_into_background
 from organincrement.losses.mib import unbiased_cross_entropy, unbiased_distillation
 from organincrement.losses.overlap import soft_dice_loss
 from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
-from organincrement.methods.recipes import FROM_TEACHER, PAPER_ADAM
+from organincrement.methods.recipes import COMPARED, FROM_TEACHER, PAPER_ADAM
 from organincrement.methods.student import student_from_teacher
 
 
@@ -41,7 +41,7 @@ class Mib:
         "paper": Preset(
             recipe=PAPER_ADAM,
             settings={"new_dice_weight": 0.0, "new_organ_prior": 0.0},
-            note="the 3-D comparison of arXiv 2103.05227",
+            note=COMPARED,
         ),
     }
 

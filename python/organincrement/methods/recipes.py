@@ -9,6 +9,15 @@ PAPER_ADAM = Recipe(
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 0},
 )  # fmt: skip
 
+COMPARED = "terms as its paper has them, schedule of the comparison in arXiv 2103.05227"
+
+# nnU-Net: 1000 epochs of 250 steps
+PAPER_NNUNET = Recipe(
+    steps=250_000, batch=2,
+    optimizer={"name": "sgd", "lr": 0.01, "momentum": 0.99, "nesterov": True, "weight_decay": 3e-5},
+    schedule={"name": "poly", "power": 0.9, "warmup_steps": 0},
+)  # fmt: skip
+
 FROM_SCRATCH = Recipe(
     steps=3000, batch=2,
     optimizer={"name": "adamw", "lr": 2e-3, "weight_decay": 1e-4},

@@ -9,7 +9,7 @@ from torch import nn
 
 from organincrement.methods.labelled import as_student_labels, labelled_terms
 from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
-from organincrement.methods.recipes import FROM_TEACHER
+from organincrement.methods.recipes import COMPARED, FROM_TEACHER, PAPER_ADAM
 from organincrement.methods.student import student_from_teacher
 
 
@@ -34,7 +34,10 @@ class SelfTraining:
     )  # fmt: skip
     needs: ClassVar[Needs] = Needs(teachers="one")
     Config: ClassVar[type] = SelfTrainingConfig
-    presets: ClassVar[dict[str, Preset]] = {"practical": Preset(recipe=FROM_TEACHER)}
+    presets: ClassVar[dict[str, Preset]] = {
+        "practical": Preset(recipe=FROM_TEACHER),
+        "paper": Preset(recipe=PAPER_ADAM, settings={"dice_weight": 0.0, "new_organ_prior": 0.0}, note=COMPARED),
+    }
 
     def __init__(self, inputs: MethodInputs) -> None:
         self.inputs = inputs

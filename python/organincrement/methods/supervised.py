@@ -8,7 +8,7 @@ from torch import nn
 
 from organincrement.methods.labelled import labelled_terms
 from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
-from organincrement.methods.recipes import FROM_SCRATCH
+from organincrement.methods.recipes import FROM_SCRATCH, PAPER_NNUNET
 from organincrement.networks.build import NETWORKS, build_network
 
 
@@ -37,7 +37,10 @@ class Supervised:
     )  # fmt: skip
     needs: ClassVar[Needs] = Needs(teachers="none")
     Config: ClassVar[type] = SupervisedConfig
-    presets: ClassVar[dict[str, Preset]] = {"practical": Preset(recipe=FROM_SCRATCH)}
+    presets: ClassVar[dict[str, Preset]] = {
+        "practical": Preset(recipe=FROM_SCRATCH),
+        "paper": Preset(recipe=PAPER_NNUNET, note="nnU-Net's own schedule"),
+    }
 
     def __init__(self, inputs: MethodInputs) -> None:
         self.inputs = inputs

@@ -5,10 +5,8 @@ from typing import Any
 
 from organincrement.networks.build import shrink_factor
 
-# training keeps each block's input, its convolution, its norm and the gradients; measured on PlainConvUNet in
-# python/benchmarks/memory.py as 9 to 12 feature maps' worth per convolution in float32
+# fitted to python/benchmarks/memory.py: 511 MiB measured on the second rung, 506 estimated
 _MAPS_PER_CONVOLUTION = 11
-_BYTES_PER_WEIGHT = 4 * 4  # weight, gradient, two moments
 
 
 @dataclass(frozen=True, kw_only=True)

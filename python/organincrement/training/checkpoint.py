@@ -1,8 +1,7 @@
-"""Checkpoints that survive a kill at any moment: temporary file, fsync, rename, SHA-256; a corrupt newest falls back."""
+"""Checkpoints that survive a kill at any moment: temporary file, fsync, rename, SHA-256; damage is noticed."""
 
 import hashlib
 import io
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, best: boo
     data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()
     path = folder / f"step_{step:09d}.pt"
-    for target in [path, folder / "best.pt"] if best else [path]:
+    # the best first: a job killed between the two comes back from an earlier step, and makes the same best again
+    for target in [folder / "best.pt", path] if best else [path]:
         # the digest of a torn pair is wrong, and a wrong digest only means that the one before is used
         write_atomic(target, data)
         write_atomic(target.with_suffix(".sha256"), digest + "\n")
@@ -37,14 +37,19 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, best: boo
 
 
 def load_newest(folder: Path) -> tuple[int, dict[str, Any], list[str]] | None:
-    """The newest whole checkpoint: its step, its state, and the names of corrupt ones passed over; None where there is none."""
+    """The newest whole checkpoint: its step, its state, the names of corrupt ones passed over; None: there is none."""
     passed_over = []
     for path in _newest_first(folder):
         state = _load(path)
         if state is not None:
-            return int(_NAME.fullmatch(path.name).group(1)), state, passed_over  # type: ignore[union-attr]
+            return _step_of(path), state, passed_over
         passed_over.append(path.name)
     return None
+
+
+def newest_step(folder: Path) -> int | None:
+    """The step of the newest whole checkpoint, or None where there is none."""
+    return next((_step_of(path) for path in _newest_first(folder) if _whole(path) is not None), None)
 
 
 def load_best(folder: Path) -> dict[str, Any] | None:
@@ -53,16 +58,24 @@ def load_best(folder: Path) -> dict[str, Any] | None:
 
 
 def _load(path: Path) -> dict[str, Any] | None:
+    data = _whole(path)
+    return None if data is None else torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def _whole(path: Path) -> bytes | None:
+    """The bytes of a checkpoint, None where they are not those that its digest names."""
     try:
         data = path.read_bytes()
         digest = path.with_suffix(".sha256").read_text(encoding="ascii").strip()
-        if hashlib.sha256(data).hexdigest() != digest:
-            return None
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (OSError, UnicodeDecodeError):
         return None
+    return data if hashlib.sha256(data).hexdigest() == digest else None
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.removeprefix("step_"))
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    names = [name for name in os.listdir(folder) if _NAME.fullmatch(name)] if folder.is_dir() else []
-    return [folder / name for name in sorted(names, reverse=True)]
+    paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted(paths, reverse=True)

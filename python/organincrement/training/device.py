@@ -31,13 +31,14 @@ class Hardware:
 
 
 def resolve_hardware(device: str, precision: str) -> Hardware:
-    """Resolve `auto`: a GPU where there is one; bf16 where the hardware computes it, which halves a CPU's time or better.
+    """Resolve `auto`: a GPU where there is one; bf16 where the hardware computes it, which halves a CPU's time.
 
     Raises: DeviceError where CUDA is asked for and absent, or a name is unknown.
     """
     if device not in ("auto", "cpu", "cuda") or precision not in ("auto", "bf16", "fp16", "fp32"):
         raise DeviceError(
-            f"device '{device}' with precision '{precision}' is unknown; use auto, cpu or cuda with auto, bf16, fp16 or fp32"
+            f"device '{device}' with precision '{precision}' is unknown; "
+            "use auto, cpu or cuda with auto, bf16, fp16 or fp32"
         )
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("no CUDA device was found: use --device cpu, or check the driver with nvidia-smi")

@@ -1,5 +1,6 @@
 """The training loop, in one place: steps, validation, checkpoints, and what happens when something goes wrong."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from organincrement.contract import codec
 from organincrement.contract.plan import Plan
 from organincrement.imaging.patches import seed_of
 from organincrement.methods.protocol import Batch, ContinualMethod, LossTerms
@@ -18,7 +20,7 @@ from organincrement.training.checkpoint import load_newest, save_checkpoint
 from organincrement.training.device import Hardware
 from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
 from organincrement.training.reporting import Reporter
-from organincrement.training.signals import DiskFull, Diverged
+from organincrement.training.signals import DiskFull, Diverged, PlanChanged, is_disk_full
 from organincrement.training.validation import ValidationResult
 
 _CLIP_NORM = 12.0
@@ -42,9 +44,17 @@ class Trainer:
     """Runs a method's loss over the plan's steps. `run` may raise the signals of `training.signals`."""
 
     def __init__(
-        self, *, plan: Plan, method: ContinualMethod, source: BatchSource, validate: Callable[[nn.Module], ValidationResult] | None,
-        checkpoints: Path, reporter: Reporter, hardware: Hardware, check_flags: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        plan: Plan,
+        method: ContinualMethod,
+        source: BatchSource,
+        validate: Callable[[nn.Module], ValidationResult] | None,
+        checkpoints: Path,
+        reporter: Reporter,
+        hardware: Hardware,
+        check_flags: Callable[[], None],
+    ) -> None:
         self.plan, self.method, self.source, self.validate = plan, method, source, validate
         self.checkpoints, self.reporter, self.hardware, self.check_flags = checkpoints, reporter, hardware, check_flags
         torch.manual_seed(plan.seed)
@@ -54,6 +64,7 @@ class Trainer:
         # bfloat16 has the range of float32; only float16 needs its gradients scaled
         self.scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.precision == "fp16")
         self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
+        self._plan_sha256 = hashlib.sha256(codec.dumps(plan).encode()).hexdigest()
         self._last_saved_s = time.monotonic()
 
     @property
@@ -62,11 +73,16 @@ class Trainer:
         return self.average.network if self.average else self.student
 
     def restore(self) -> int | None:
-        """Go on from the newest whole checkpoint. Returns: its step, or None for a fresh start."""
+        """Go on from the newest whole checkpoint. Returns: its step, or None for a fresh start.
+
+        Raises: PlanChanged where another plan made it.
+        """
         found = load_newest(self.checkpoints)
         if found is None:
             return None
         step, state, passed_over = found
+        if state.get("plan_sha256") not in (None, self._plan_sha256):
+            raise PlanChanged("plan.json: has changed since the job started: restore it, or start a new job")
         for name in passed_over:
             self.reporter.warn("checkpoint_corrupt", f"checkpoint {name} is damaged and was passed over")
         self._set_state(state)
@@ -75,6 +91,8 @@ class Trainer:
     def run(self) -> None:
         """Train to the last step."""
         total = self.plan.training.steps
+        if self.progress.step == 0:
+            self.save(best=False)  # where a loss that is not finite goes back to; and a full disk shows at once
         draws = self._draws()
         while self.progress.step < total:
             self.check_flags()
@@ -94,7 +112,9 @@ class Trainer:
         try:
             path, digest = save_checkpoint(self.checkpoints, self.progress.step, state, best=best)
         except OSError as error:
-            raise DiskFull(3 * sum(w.numel() * 4 for w in self.student.state_dict().values())) from error
+            if is_disk_full(error):
+                raise DiskFull(self._checkpoint_bytes() * (2 if best else 1)) from error
+            raise
         self._last_saved_s = time.monotonic()
         self.reporter.checkpointed(self.progress.step, f"{path.parent.name}/{path.name}", digest)
 
@@ -112,11 +132,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         terms = self._gradients(draw)
-        if not all(np.isfinite(value) for value in terms.values()):
+        if not (all(np.isfinite(value) for value in terms.values()) and self._clipped()):
             self._step_back(draw[2])
             return False
-        self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.student.parameters(), _CLIP_NORM)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
@@ -124,6 +142,13 @@ class Trainer:
         self.progress.step += 1
         self.reporter.stepped(self.progress.step, terms, rate, time.perf_counter() - started + waited_s, waited_s)
         return True
+
+    def _clipped(self) -> bool:
+        """Clip the gradients. Returns: False where a step along them would lose the weights."""
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.student.parameters(), _CLIP_NORM)
+        # float16 overflows at times, and its scaler then leaves the step out by itself
+        return self.scaler.is_enabled() or bool(norm.isfinite())
 
     def _gradients(self, draw: Draw) -> dict[str, float]:
         """Backward over the batch in parts; a part that does not fit into memory is halved, and that is said."""
@@ -150,8 +175,10 @@ class Trainer:
             part = slice(first, first + self.progress.micro_batch)
             batch = Batch(
                 image_BCDHW=image_BCDHW[part].to(self.hardware.device, non_blocking=True),
-                labels_BDHW=labels_BDHW[part].to(self.hardware.device, non_blocking=True), case_ids=ids[part], generator=generator,
-            )  # fmt: skip
+                labels_BDHW=labels_BDHW[part].to(self.hardware.device, non_blocking=True),
+                case_ids=ids[part],
+                generator=generator,
+            )
             share = len(batch.case_ids) / count
             terms = self._loss(batch)
             self.scaler.scale(terms.total * share).backward()
@@ -190,8 +217,14 @@ class Trainer:
         self.reporter.validated(step, result, best)
         self.save(best=best)
 
+    def _checkpoint_bytes(self) -> int:
+        """Weights, two moments, and the average where there is one."""
+        weights = sum(weight.numel() * 4 for weight in self.student.state_dict().values())
+        return (4 if self.average else 3) * weights
+
     def _state(self) -> dict[str, Any]:
         return {
+            "plan_sha256": self._plan_sha256,
             "progress": dict(vars(self.progress)),
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),

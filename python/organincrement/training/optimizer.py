@@ -25,7 +25,10 @@ def make_optimizer(network: nn.Module, settings: Mapping[str, Any]) -> torch.opt
 
 
 def learning_rate(step: int, total_steps: int, base: float, schedule: Mapping[str, Any]) -> float:
-    """The rate of a step (from 0): {"name": poly | constant, "power": …, "warmup_steps": …}; poly is base (1 - step/total)^power."""
+    """The rate of a step (from 0), by a schedule {"name": poly | constant, "power": …, "warmup_steps": …}.
+
+    poly is base (1 - step/total)^power; the warm-up rises in a line to it. Raises: ValueError for an unknown name.
+    """
     if schedule.get("name") not in ("poly", "constant"):
         raise ValueError(f"schedule '{schedule.get('name')}' is unknown; use poly or constant")
     warmup = min(1.0, (step + 1) / max(1, int(schedule.get("warmup_steps", 0))))
@@ -34,7 +37,7 @@ def learning_rate(step: int, total_steps: int, base: float, schedule: Mapping[st
 
 
 class AveragedWeights:
-    """Exponential moving average of a network's weights; young averages forget faster, so that the start does not linger."""
+    """Exponential moving average of a network's weights; a young one forgets faster, so that the start fades."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)

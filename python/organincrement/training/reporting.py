@@ -18,13 +18,8 @@ class Reporter:
     def __init__(
         self, writer: EventWriter, *, phase: str, total_steps: int, epoch_steps: float, device: torch.device
     ) -> None:
-        self.writer, self.phase, self.total_steps, self.epoch_steps, self.device = (
-            writer,
-            phase,
-            total_steps,
-            epoch_steps,
-            device,
-        )
+        self.writer, self.phase, self.device = writer, phase, device
+        self.total_steps, self.epoch_steps = total_steps, epoch_steps
         self._last_s = float("-inf")
         self._recent: deque[tuple[float, float]] = deque(maxlen=50)
 
@@ -38,10 +33,19 @@ class Reporter:
         total_s, total_waited_s = (sum(column) for column in zip(*self._recent, strict=True))
         per_step = total_s / len(self._recent)
         self.writer.write(
-            "step", phase=self.phase, step=step, epoch=round(step / self.epoch_steps, 3), losses=losses, total=sum(losses.values()), lr=lr,
-            seconds_per_step=round(per_step, 4), eta_s=round(per_step * (self.total_steps - step), 1),
-            data_wait=round(min(1.0, total_waited_s / max(total_s, 1e-9)), 4), ram_bytes=ram_bytes(), gpu_bytes=self._gpu_bytes(),
-        )  # fmt: skip
+            "step",
+            phase=self.phase,
+            step=step,
+            epoch=round(step / self.epoch_steps, 3),
+            losses=losses,
+            total=sum(losses.values()),
+            lr=lr,
+            seconds_per_step=round(per_step, 4),
+            eta_s=round(per_step * (self.total_steps - step), 1),
+            data_wait=round(min(1.0, total_waited_s / max(total_s, 1e-9)), 4),
+            ram_bytes=ram_bytes(),
+            gpu_bytes=self._gpu_bytes(),
+        )
 
     def validated(self, step: int, result: ValidationResult, best: bool) -> None:
         """A validation is done."""

@@ -16,7 +16,10 @@ Rows = dict[str, list[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class HeldBackCase:
-    """labels: 0 background, 1..N new organs, -1 unlabelled; annotated: new organs looked for; teacher_labels: 0..K, or None."""
+    """A case to validate on; `annotated`: new organs looked for. teacher_labels_DHW: 0..K, None without a teacher.
+
+    The case's own labels: 0 background, 1..N new organs, -1 unlabelled.
+    """
 
     case: CachedCase
     annotated: tuple[str, ...]
@@ -76,7 +79,10 @@ class Segmenter:
 def validate(
     network: nn.Module, cases: Sequence[HeldBackCase], organs: LabelSpace, old_count: int, segmenter: Segmenter
 ) -> ValidationResult:
-    """Segment every held-back case and compare. Args: network: in eval mode; organs: the student's, the first `old_count` old."""
+    """Segment every held-back case and compare.
+
+    Args: network: in eval mode. organs: the student's, of which the first `old_count` are old.
+    """
     old, new = organs.ids[:old_count], organs.ids[old_count:]
     agreement: Rows = {organ: [] for organ in old}
     dice: Rows = {organ: [] for organ in new}

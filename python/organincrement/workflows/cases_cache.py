@@ -1,4 +1,4 @@
-"""Preparing a job's cases: read, checked, brought to the network's grid, cached. Every file opened is written to reads.log."""
+"""Preparing a job's cases: read, checked, brought to the network's grid, cached. reads.log lists every file opened."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,9 +76,15 @@ def _prepare(setup: Setup, case: Case, job: JobFolder, folder: Path) -> tuple[Ca
     image_DHW, labels_DHW = preprocess_pair(image, labels, setup.preprocessing)
     cached = write_case(folder, case.id, image_DHW, local_labels(labels_DHW, case, setup), seed=setup.plan.seed)
     known = Prepared(
-        image_sha256=case.image_sha256, label_sha256=case.label_sha256 or "", preprocessing=setup.preprocessing, annotated=case.annotated,
-        shape=cached.shape, spacing_mm=_spacing_mm(image, setup.preprocessing), percentiles=_percentiles(image), fill=float(image_DHW.min()),
-    )  # fmt: skip
+        image_sha256=case.image_sha256,
+        label_sha256=case.label_sha256 or "",
+        preprocessing=setup.preprocessing,
+        annotated=case.annotated,
+        shape=cached.shape,
+        spacing_mm=_spacing_mm(image, setup.preprocessing),
+        percentiles=_percentiles(image),
+        fill=float(image_DHW.min()),
+    )
     codec.write(known, note)
     return cached, known
 

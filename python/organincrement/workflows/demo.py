@@ -59,7 +59,9 @@ class DemoResult:
     example_case: str
 
 
-def run_demo(out: Path, say: Say = print, watch: Watch = lambda job: nullcontext(), size: DemoSize | None = None) -> Path:
+def run_demo(
+    out: Path, say: Say = print, watch: Watch = lambda job: nullcontext(), size: DemoSize | None = None
+) -> Path:
     """Run the demo into a new folder. Returns: its report.html.
 
     Args: say: told what happens. watch: shows a job's progress for a block.
@@ -81,7 +83,9 @@ def run_demo(out: Path, say: Say = print, watch: Watch = lambda job: nullcontext
         say(f"     {method}" + (", in a detached process" if method == DEFAULT else ""))
         packages[method], seconds[method] = _trained(out, method, plan, watch, detach=method == DEFAULT)
     say("4/5  comparing on patients that nobody has seen")
-    evaluations = {name: evaluate(path, datasets["test"].path, out / "evaluation" / name) for name, path in packages.items()}
+    evaluations = {
+        name: evaluate(path, datasets["test"].path, out / "evaluation" / name) for name, path in packages.items()
+    }
     say("5/5  segmenting one of them, with an uncertainty map")
     case = datasets["test"].cases()[0]
     request = SegmentRequest(

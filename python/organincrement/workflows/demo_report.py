@@ -47,7 +47,9 @@ def demo_story(result: DemoResult, packages: dict[str, Path], test: DatasetFolde
             "Every student trains for the same number of steps with the same optimiser.",
             "A phantom is simpler than a patient. Figures on real CT stand in the README.",
         ),
-        links=(Link(text="Segmentation and uncertainty map of the example", href=f"segmentation/{result.example.name}"),),
+        links=(
+            Link(text="Segmentation and uncertainty map of the example", href=f"segmentation/{result.example.name}"),
+        ),
     )
 
 
@@ -57,7 +59,9 @@ def _facts(result: DemoResult, rows: list[MethodRow], seconds: float) -> list[Fa
     hardware = resolve_hardware("auto", "auto")
     cases = len(next(iter(result.evaluations.values())).cases)
     return [
-        Fact(label="Old organs, student", value=f"{student.old_mean:.3f}", detail=f"Dice; teacher {teacher.old_mean:.3f}"),
+        Fact(
+            label="Old organs, student", value=f"{student.old_mean:.3f}", detail=f"Dice; teacher {teacher.old_mean:.3f}"
+        ),
         Fact(label="New organ, student", value=f"{student.new_mean:.3f}", detail=f"Dice; {cases} test patients"),
         Fact(label="Student's training", value=f"{result.seconds[DEFAULT]:.0f} s", detail=hardware.description),
         Fact(label="Whole demo", value=f"{seconds / 60:.1f} min", detail="4 trainings, 4 evaluations"),

@@ -1,7 +1,11 @@
 """What a failed job says: a code, one line for people, and what to do."""
 
 import errno
+import os
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -21,9 +25,15 @@ class Failure:
     what_to_do: str
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Name an error. Every layer's own exception is a ValueError, and its message is written for people."""
+def failure_of(error: BaseException, names: Sequence[Path] = ()) -> Failure:
+    """Name an error. Every layer's own exception is a ValueError, and its message is written for people.
+
+    Args: names: folders whose place in the file system the message must not tell; their names stay.
+    """
     message = " ".join(str(error).split())
+    for folder in names:
+        for parent in (folder.resolve().parent, folder.absolute().parent):
+            message = message.replace(f"{parent}{os.sep}", "")
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return Failure(
             code="out_of_memory",
@@ -45,3 +55,10 @@ def failure_of(error: BaseException) -> Failure:
         message=f"{type(error).__name__}: {message}",
         what_to_do="See process.log in the job's folder, and report it.",
     )
+
+
+def where_it_arose(error: BaseException) -> list[str]:
+    """The lines of code that an error came through, outermost first, without the folders they lie in."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
+    return [*places, f"{type(error).__name__}: {' '.join(str(error).split())}"]

@@ -14,8 +14,9 @@ from organincrement.workflows.errors import WorkflowError
 
 
 def inspect_path(path: Path, points: Path | None = None) -> dict[str, Any]:
-    """Facts about a path. Args: points: .npy of (n, ≥3) L, P, S positions in mm; adds `samples`, null outside the image.
+    """Facts about a path.
 
+    Args: points: .npy of (n, ≥3) L, P, S positions in mm; adds `samples`, null outside the image.
     Raises: WorkflowError, ImageError or ContractError with the reason it is refused.
     """
     if not path.exists():
@@ -64,10 +65,15 @@ def _dataset(path: Path) -> dict[str, Any]:
 def _model(path: Path) -> dict[str, Any]:
     manifest = read_manifest(path)
     return {
-        "kind": "model", "name": manifest.name, "organs": list(manifest.label_space.ids), "network": manifest.network.kind,
-        "parameters": manifest.network.parameters, "lineage": [step.name for step in manifest.lineage],
-        "recommended": manifest.metrics.recommended, "licence": manifest.licence,
-    }  # fmt: skip
+        "kind": "model",
+        "name": manifest.name,
+        "organs": list(manifest.label_space.ids),
+        "network": manifest.network.kind,
+        "parameters": manifest.network.parameters,
+        "lineage": [step.name for step in manifest.lineage],
+        "recommended": manifest.metrics.recommended,
+        "licence": manifest.licence,
+    }
 
 
 def _job(path: Path) -> dict[str, Any]:

@@ -1,17 +1,20 @@
-"""Starting, pausing, resuming and cancelling jobs: flags for the job's own process, and a new process where there is none."""
+"""Starting, pausing, resuming and cancelling jobs: flags for the job's own process, a new one where there is none."""
 
 import os
+import socket
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from organincrement.contract.job import JobFolder
+from organincrement.contract.process import is_alive
 from organincrement.workflows.errors import WorkflowError
 
-_CANCEL_WITHIN_S = 5.0
+_ENDS_BY_ITSELF_WITHIN_S = 4.0  # so that a cancel takes five seconds at most
+_KILLED_WITHIN_S = 1.0
 # the new process finds this very engine, whether it is installed or run from its folder
 _ENGINE = str(Path(__file__).resolve().parents[2])
 
@@ -21,14 +24,17 @@ def start_detached(job: JobFolder) -> subprocess.Popen[bytes]:
 
     What it prints goes to process.log.
     """
-    command = [sys.executable, "-m", "organincrement", "job", "run", str(job.path.absolute())]
+    folder = job.path.absolute()
+    # a relative path, so that its log tells nobody's folders; -P, so that no module is looked for beside the job
+    command = [sys.executable, "-P", "-m", "organincrement", "job", "run", folder.name]
     options: dict[str, object] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join([_ENGINE, os.environ.get("PYTHONPATH", "")])}
+    paths = [_ENGINE, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths))}
     with job.log_path.open("ab") as log:
         process = subprocess.Popen(  # type: ignore[call-overload]
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, env=environment, **options
+            command, cwd=folder.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **options
         )
     return process
 
@@ -55,33 +61,30 @@ def pause(job: JobFolder) -> None:
 
 
 def cancel(job: JobFolder) -> None:
-    """Give a job up: ask its process, and after five seconds end it and its children. Returns when none is left."""
+    """Give a job up: ask its process, and end it and its children where they take too long. Returns when none is left.
+
+    Raises: WorkflowError where the job is over, or its process, having been asked, is out of reach on another computer.
+    """
     state = job.status().state
     if state in ("finished", "cancelled"):
         raise WorkflowError(f"{job.path.name}: the job is {state} already")
     job.request_cancel()
     record = job.process()
-    deadline = time.monotonic() + _CANCEL_WITHIN_S
-    while job.status().state == "cancelling" and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if record is not None and job.status().state == "cancelling":
-        _end_tree(record.pid)
+    if record is None or not is_alive(record):
+        return
+    if record.host != socket.gethostname():
+        raise WorkflowError(f"{job.path.name}: runs on {record.host}; it was asked to stop, and does at its next step")
+    _wait_or_end(record.pid)
 
 
-def _end_tree(pid: int) -> None:
+def _wait_or_end(pid: int) -> None:
     try:
-        parent = psutil.Process(pid)
-        tree = [*parent.children(recursive=True), parent]
+        process = psutil.Process(pid)
+        tree = [*process.children(recursive=True), process]
     except psutil.NoSuchProcess:
         return
-    for process in tree:
-        try:
+    _, left = psutil.wait_procs(tree, timeout=_ENDS_BY_ITSELF_WITHIN_S)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(tree, timeout=_CANCEL_WITHIN_S)
-
-
-def default_job_folder(plan: Path) -> Path:
-    """Where a plan's job goes when the user names no folder."""
-    return plan.with_suffix(".job")
+    psutil.wait_procs(left, timeout=_KILLED_WITHIN_S)

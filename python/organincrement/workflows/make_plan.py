@@ -18,9 +18,11 @@ from organincrement.imaging.preprocessing import canonical_grid, grid_shape
 from organincrement.imaging.safe_read import peek
 from organincrement.methods.protocol import ContinualMethod, Preset, configure
 from organincrement.methods.registry import DEFAULT_METHOD, method_named
+from organincrement.networks.sizing import patch_multiple
 from organincrement.planning.errors import PlanningError
 from organincrement.planning.estimate import estimate
 from organincrement.planning.first_model import ScanFacts, network_size, network_spacing_mm
+from organincrement.planning.limits import check_patch, check_seed, check_training, check_validation
 from organincrement.planning.split import held_back
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.setup import Setup, set_up
@@ -66,6 +68,7 @@ def make_plan(request: PlanRequest) -> Plan:
     settings, patch = _sized(method, settings, request, scans, preset.recipe.batch, hardware)
     plan = _draft(request, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
     setup = set_up(plan, request.out)
+    check_training(plan.training, patch_multiple(setup.network))
     return _written(setup, request.out, scans, hardware)
 
 
@@ -79,38 +82,50 @@ def _written(setup: Setup, out: Path, scans: Sequence[ScanFacts], hardware: Hard
     return plan
 
 
-def _draft(request: PlanRequest, preset: Preset, groups: Mapping[str, dict[str, Any]], patch: tuple[int, ...], cases: Sequence[Case],
-           settings: dict[str, Any]) -> Plan:  # fmt: skip
-    recipe, seed = preset.recipe, int(groups["plan"].get("seed", 0))
+def _draft(
+    request: PlanRequest,
+    preset: Preset,
+    groups: Mapping[str, dict[str, Any]],
+    patch: tuple[int, ...],
+    cases: Sequence[Case],
+    settings: dict[str, Any],
+) -> Plan:
+    recipe, seed = preset.recipe, check_seed(groups["plan"].get("seed", 0))
     training = Training(
-        steps=recipe.steps, batch=recipe.batch, patch=patch, accumulation=1, precision="auto", optimizer=dict(recipe.optimizer),
-        schedule=dict(recipe.schedule), ema=recipe.ema, workers=1,
+        steps=recipe.steps, batch=recipe.batch, patch=patch, accumulation=1, precision="auto",
+        optimizer=dict(recipe.optimizer), schedule=dict(recipe.schedule), ema=recipe.ema, workers=1,
     )  # fmt: skip
     training = _overridden(training, "training", groups["training"])
-    held = held_back(cases, seed)
-    validation = Validation(cases=held, every_steps=max(50, training.steps // 5), recommended_above=0.9)
+    every_steps = max(50, training.steps // 5)
+    validation = Validation(cases=held_back(cases, seed), every_steps=every_steps, recommended_above=0.9)
     validation = _overridden(validation, "validation", groups["validation"])
-    inputs = [
-        PlanInput(
-            role="dataset",
-            path=relative_input(request.out, request.dataset),
-            sha256=DatasetFolder.open(request.dataset).sha256(),
-        )
-    ]
+    check_validation(validation, cases)
+    return Plan(
+        method=request.method, preset=request.preset, inputs=_inputs(request), merges=dict(request.merges),
+        include=tuple(request.include), settings=json.loads(json.dumps(settings)), training=training,
+        validation=validation, seed=seed, device=request.device, estimate=Estimate(),
+    )  # fmt: skip
+
+
+def _inputs(request: PlanRequest) -> tuple[PlanInput, ...]:
+    dataset = DatasetFolder.open(request.dataset)
+    inputs = [PlanInput(role="dataset", path=relative_input(request.out, request.dataset), sha256=dataset.sha256())]
     if request.teacher:
         teacher = PlanInput(
             role="teacher", path=relative_input(request.out, request.teacher), sha256=manifest_sha256(request.teacher)
         )
         inputs.insert(0, teacher)
-    return Plan(
-        method=request.method, preset=request.preset, inputs=tuple(inputs), merges=dict(request.merges), include=tuple(request.include),
-        settings=json.loads(json.dumps(settings)), training=training, validation=validation, seed=seed, device=request.device,
-        estimate=Estimate(seconds=None, gpu_bytes=None, ram_bytes=None, disk_bytes=None, measured_on=None),
-    )  # fmt: skip
+    return tuple(inputs)
 
 
-def _sized(method: type[ContinualMethod], settings: Settings, request: PlanRequest, scans: Sequence[ScanFacts], batch: int,
-           hardware: Hardware) -> tuple[dict[str, Any], tuple[int, ...]]:  # fmt: skip
+def _sized(
+    method: type[ContinualMethod],
+    settings: Settings,
+    request: PlanRequest,
+    scans: Sequence[ScanFacts],
+    batch: int,
+    hardware: Hardware,
+) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Settings with network and voxel size filled in, and the patch; a student takes them from its teacher."""
     if request.teacher:
         return dict(settings), read_manifest(request.teacher).inference.patch
@@ -125,10 +140,11 @@ def _sized(method: type[ContinualMethod], settings: Settings, request: PlanReque
     filled["features"] = filled.get("features") or size.features
     if not filled.get("blocks"):
         filled["blocks"] = [1, *[2] * (len(filled["features"]) - 1)]
-    patch = tuple(request.overrides.get("training.patch", size.patch))
+    patch = request.overrides.get("training.patch", size.patch)
+    check_patch(patch)
     filled["spacing_mm"] = filled.get("spacing_mm") or network_spacing_mm(scans, patch)  # type: ignore[arg-type]
     configure(method.Config, filled)
-    return filled, patch
+    return filled, tuple(patch)
 
 
 def _preset(method: type[ContinualMethod], name: str) -> Preset:

@@ -72,10 +72,14 @@ def segment_case(
         write_volume(folder / "uncertainty.nrrd", image.with_array(prediction.uncertainty_DHW))
         codec.write(uncertain_regions(labels, prediction.uncertainty_DHW, model.organs), folder / "regions.json")
     report = SegmentReport(
-        model=model.manifest.name, model_sha256=model.sha256, input_sha256=_input_sha256(image_path),
-        organs=_organ_rows(model, labels, prediction), seconds=round(time.monotonic() - started, 2), device=hardware.description,
+        model=model.manifest.name,
+        model_sha256=model.sha256,
+        input_sha256=_input_sha256(image_path),
+        organs=_organ_rows(model, labels, prediction),
+        seconds=round(time.monotonic() - started, 2),
+        device=hardware.description,
         versions={"organincrement": __version__, "torch": torch.__version__},
-    )  # fmt: skip
+    )
     codec.write(report, folder / "report.json")
     return folder
 

@@ -37,18 +37,22 @@ class Setup:
         """The student's organs."""
         return self.transition.student
 
+    def frozen_teacher(self, device: torch.device) -> FrozenTeacher | None:
+        """The teacher on the device, answering in the student's old channels; None for a first model."""
+        if self.teacher is None:
+            return None
+        return FrozenTeacher(
+            self.teacher.network.to(device), self.teacher.spec,
+            channel_of=self.transition.teacher_to_student, old_count=self.transition.old_count,
+        )  # fmt: skip
+
     def method(self, device: torch.device) -> ContinualMethod:
         """The method, its teacher frozen on the device."""
-        teachers = []
-        if self.teacher:
-            frozen = FrozenTeacher(
-                self.teacher.network.to(device), self.teacher.spec,
-                channel_of=self.transition.teacher_to_student, old_count=self.transition.old_count,
-            )  # fmt: skip
-            teachers.append(frozen)
+        teacher = self.frozen_teacher(device)
         inputs = MethodInputs(
-            transition=self.transition, teachers=teachers, network=self.network, config=self.config, device=device
-        )
+            transition=self.transition, teachers=[teacher] if teacher else [], network=self.network, config=self.config,
+            device=device,
+        )  # fmt: skip
         return method_named(self.plan.method)(inputs)
 
 
@@ -104,7 +108,8 @@ def first_preprocessing(config: Any, modality: str) -> Preprocessing:
         normalisation = Normalisation(kind="zscore")
     return Preprocessing(
         orientation="LPS", spacing_mm=tuple(config.spacing_mm), axis_order=(0, 1, 2), channels=(modality,),  # type: ignore[arg-type]
-        order="normalise-then-resample", normalisation=normalisation, image_resampling="linear", output_resampling="linear",
+        order="normalise-then-resample", normalisation=normalisation, image_resampling="linear",
+        output_resampling="linear",
     )  # fmt: skip
 
 

@@ -36,8 +36,15 @@ _PERTURBATIONS = 6  # arXiv 2103.05227: Q
 PreparedCases = Mapping[str, tuple[CachedCase, Prepared]]
 
 
-def write_student(job: JobFolder, setup: Setup, network: nn.Module, prepared: PreparedCases, held: Sequence[HeldBackCase],
-                  result: ValidationResult, segmenter: Segmenter) -> dict[str, Any]:  # fmt: skip
+def write_student(
+    job: JobFolder,
+    setup: Setup,
+    network: nn.Module,
+    prepared: PreparedCases,
+    held: Sequence[HeldBackCase],
+    result: ValidationResult,
+    segmenter: Segmenter,
+) -> dict[str, Any]:
     """Calibrate the student and write its package into the job folder. Returns: the metrics of the `finished` event."""
     old_count, channels = setup.transition.old_count, 1 + len(setup.organs)
     temperature = fitted_temperature(network, held, old_count, channels, segmenter, setup.plan.seed)

@@ -12,21 +12,23 @@ from torch import nn
 
 from organincrement import __version__
 from organincrement.contract import codec
+from organincrement.contract.errors import ContractError
 from organincrement.contract.events import EventWriter
+from organincrement.contract.files import append_line
 from organincrement.contract.job import JobFolder, claim_writer
-from organincrement.contract.plan import Plan, moved_plan
+from organincrement.contract.plan import Plan, input_path, moved_plan
 from organincrement.contract.process import this_process
 from organincrement.imaging.patches import PatchSampler
 from organincrement.training.batches import BatchSource
-from organincrement.training.checkpoint import load_best
+from organincrement.training.checkpoint import load_best, newest_step
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.training.loop import Trainer
 from organincrement.training.reporting import Reporter
-from organincrement.training.signals import CancelRequested, DiskFull, PauseRequested
+from organincrement.training.signals import CancelRequested, DiskFull, PauseRequested, is_disk_full
 from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
 from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.errors import WorkflowError
-from organincrement.workflows.failures import failure_of
+from organincrement.workflows.failures import failure_of, where_it_arose
 from organincrement.workflows.setup import Setup, input_hashes, set_up
 from organincrement.workflows.student_package import write_student
 
@@ -37,9 +39,11 @@ _VALIDATION_STEP = 0.75
 def create_job(plan_file: Path, job_path: Path, device: str | None = None) -> JobFolder:
     """A job folder with its own copy of the plan. Args: device: replaces the plan's.
 
-    Raises: ContractError where the folder holds a job already, or the plan is none.
+    Raises: ContractError where the folder holds a job already, or the plan is none; DeviceError where the device is not
+    there.
     """
     plan = codec.read(Plan, plan_file)
+    resolve_hardware(device or plan.device, plan.training.precision)
     plan = moved_plan(replace(plan, device=device or plan.device), plan_file, job_path / "plan.json")
     return JobFolder.create(job_path, codec.dumps(plan).encode())
 
@@ -47,8 +51,12 @@ def create_job(plan_file: Path, job_path: Path, device: str | None = None) -> Jo
 def run_job(job: JobFolder) -> str:
     """Run a job to its end, or go on with it where it stopped.
 
-    Returns: finished, paused, cancelled or failed. Raises: ContractError where another process runs it.
+    Returns: finished, paused or cancelled. Raises: ContractError where another process runs it, WorkflowError where it
+    is over; what made it fail, after saying so in its events.
     """
+    state = job.status().state
+    if state in ("finished", "cancelled"):
+        raise WorkflowError(f"{job.path.name}: the job is {state}; make a new one")
     with claim_writer(job):
         events = EventWriter(job.events_path)
         started = time.monotonic()
@@ -56,16 +64,23 @@ def run_job(job: JobFolder) -> str:
             _run(job, events, started)
             return "finished"
         except PauseRequested:
+            events.write("paused", step=job.status().step)
             return "paused"
         except CancelRequested:
             events.write("cancelled", step=job.status().step)
             shutil.rmtree(job.path / CACHE, ignore_errors=True)
             return "cancelled"
         except Exception as error:
-            # the job's last words: whatever went wrong is an event, and the traceback is in process.log
-            failure = failure_of(error)
+            if isinstance(error, DiskFull) or is_disk_full(error):
+                _pause_for_room(job, events, error)
+                return "paused"
+            # the job's last words: whatever went wrong is an event, and where it went wrong is in process.log
+            failure = failure_of(error, names=_input_folders(job))
             with suppress(OSError):
                 events.write("failed", code=failure.code, message=failure.message, what_to_do=failure.what_to_do)
+                if failure.code == "internal":
+                    for line in where_it_arose(error):
+                        append_line(job.log_path, line)
             raise
 
 
@@ -76,7 +91,9 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
     setup = set_up(plan, job.plan_path)
     check_flags = _flag_check(job)
     method = setup.method(hardware.device)
-    prepared = _prepared(setup, job, events, check_flags)
+    phase = method.phases()[0].name
+    _announce(events, plan, hardware, phase, newest_step(job.checkpoint_path))
+    prepared = prepare_cases(setup, job, job.path / CACHE, check_flags)
     training = [cached for case_id, (cached, _) in prepared.items() if case_id not in plan.validation.cases]
     if not training:
         raise WorkflowError("every case is held back for validation: add cases, or hold fewer back")
@@ -84,7 +101,6 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
     segmenter = Segmenter(patch=plan.training.patch, step=_VALIDATION_STEP, fill=fill, device=hardware.device,  # type: ignore[arg-type]
                           autocast=hardware.autocast, between=check_flags)  # fmt: skip
     held = _held_back(setup, prepared, segmenter)
-    phase = method.phases()[0].name
     reporter = Reporter(
         events,
         phase=phase,
@@ -96,9 +112,8 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
         plan=plan, method=method, source=_batches(setup, training, fill), validate=_validator(setup, held, segmenter),
         checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware, check_flags=check_flags,
     )  # fmt: skip
-    resumed_from = trainer.restore()
-    _announce(events, plan, hardware, phase, resumed_from)
-    _train(trainer, job, events)
+    trainer.restore()
+    _train(trainer)
     best = load_best(job.checkpoint_path) if held else None
     network = _as_best(trainer.network, best)
     result = validate(network.eval(), held, setup.organs, setup.transition.old_count, segmenter)
@@ -109,18 +124,28 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
     )
 
 
-def _train(trainer: Trainer, job: JobFolder, events: EventWriter) -> None:
+def _train(trainer: Trainer) -> None:
     try:
         trainer.run()
     except PauseRequested:
         trainer.save(best=False)
-        events.write("paused", step=trainer.progress.step)
         raise
-    except DiskFull as full:
-        with suppress(OSError):
-            events.write("warned", code="disk_full", message=f"{full}; free space and resume")
-            events.write("paused", step=job.status().step)
-        raise PauseRequested from full
+
+
+def _pause_for_room(job: JobFolder, events: EventWriter, error: Exception) -> None:
+    """Say how much room is needed, and stand still: the last good checkpoint is on disk."""
+    needed_bytes = error.needed_bytes if isinstance(error, DiskFull) else job.plan().estimate.disk_bytes or 0
+    with suppress(OSError):
+        message = f"the disk is full: about {needed_bytes / 2**20:.0f} MiB are needed; free space and resume"
+        events.write("warned", code="disk_full", message=message)
+        events.write("paused", step=job.status().step)
+
+
+def _input_folders(job: JobFolder) -> list[Path]:
+    """What a message of this job may name a file in."""
+    with suppress(ContractError):
+        return [job.path, *(input_path(job.plan_path, i) for i in job.plan().inputs)]
+    return [job.path]
 
 
 def _refuse_changed_inputs(plan: Plan, plan_file: Path) -> None:
@@ -139,23 +164,14 @@ def _flag_check(job: JobFolder) -> Callable[[], None]:
     return check
 
 
-def _prepared(setup: Setup, job: JobFolder, events: EventWriter, check_flags: Callable[[], None]) -> dict:  # type: ignore[type-arg]
-    try:
-        return prepare_cases(setup, job, job.path / CACHE, check_flags)
-    except PauseRequested:
-        events.write("paused", step=job.status().step)
-        raise
-
-
 def _held_back(setup: Setup, prepared: dict, segmenter: Segmenter) -> list[HeldBackCase]:  # type: ignore[type-arg]
     """The validation cases, with what the teacher says of them, in the student's channels."""
     held = []
-    method = setup.method(segmenter.device) if setup.teacher else None
+    teacher = setup.frozen_teacher(segmenter.device)
     for case_id in setup.plan.validation.cases:
         cached, known = prepared[case_id]
         labels = None
-        if method is not None and setup.teacher is not None:
-            teacher = method.teacher  # type: ignore[attr-defined]
+        if teacher is not None:
             logits = segmenter.logits(teacher.network, cached, len(teacher.channel_of))
             labels = teacher.fold(logits[None].float().log_softmax(1))[0].argmax(0).numpy()
         held.append(HeldBackCase(case=cached, annotated=known.annotated, teacher_labels_DHW=labels))
@@ -173,19 +189,30 @@ def _validator(
 def _batches(setup: Setup, training: list, fill: float) -> BatchSource:  # type: ignore[type-arg]
     plan = setup.plan
     sampler = PatchSampler(
-        cases=training, patch=plan.training.patch, batch=plan.training.batch, foreground=max(1, plan.training.batch // 2),  # type: ignore[arg-type]
-        seed=plan.seed, fill=fill,
-    )  # fmt: skip
+        cases=training,
+        patch=plan.training.patch,  # type: ignore[arg-type]
+        batch=plan.training.batch,
+        foreground=max(1, plan.training.batch // 2),
+        seed=plan.seed,
+        fill=fill,
+    )
     return BatchSource(sampler=sampler, mirror_left_right=not setup.organs.has_laterality)
 
 
 def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phase: str, resumed_from: int | None) -> None:
     process = this_process()
     events.write(
-        "started", pid=process.pid, host=process.host, device=hardware.description, precision=hardware.precision, batch=plan.training.batch,
-        versions={"organincrement": __version__, "torch": torch.__version__}, total_steps=plan.training.steps, phases=[phase],
+        "started",
+        pid=process.pid,
+        host=process.host,
+        device=hardware.description,
+        precision=hardware.precision,
+        batch=plan.training.batch,
+        versions={"organincrement": __version__, "torch": torch.__version__},
+        total_steps=plan.training.steps,
+        phases=[phase],
         resumed_from=resumed_from,
-    )  # fmt: skip
+    )
 
 
 def _as_best(network: nn.Module, best: dict | None) -> nn.Module:  # type: ignore[type-arg]
