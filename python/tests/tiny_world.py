@@ -8,7 +8,7 @@ from typing import Any
 
 from organincrement.contract.dataset import DatasetFolder
 from organincrement.contract.job import JobFolder
-from organincrement.imaging.phantom import SITES
+from organincrement.imaging.phantom.scan import SITES
 from organincrement.workflows.make_plan import PlanRequest, make_plan
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
 from organincrement.workflows.train import create_job, run_job
@@ -86,7 +86,9 @@ def student_job(world: TinyWorld, folder: Path, method: str = "fine-tune", **ove
     """A job, not yet run, that adds site B's organ to the teacher. Args: overrides: `training__steps=4` and the like."""
     named = {key.replace("__", "."): value for key, value in overrides.items()}
     plan = write_plan(
-        Order(dataset=world.site_b.path, out=folder / "plan.json", teacher=world.teacher, method=method, overrides=named)
+        Order(
+            dataset=world.site_b.path, out=folder / "plan.json", teacher=world.teacher, method=method, overrides=named
+        )
     )
     return create_job(plan, folder / "job")
 

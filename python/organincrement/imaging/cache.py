@@ -43,6 +43,8 @@ class CachedCase:
             return {int(label): stored[label] for label in stored.files}
 
     def _open(self, which: str) -> Any:
+        # blosc2's own threads do not survive the fork of a data worker, which would then wait for them for ever
+        blosc2.set_nthreads(1)
         return blosc2.open(str(self.folder / f"{self.id}.{which}.b2nd"), mode="r", mmap_mode="r")
 
 
@@ -62,6 +64,7 @@ def write_case(folder: Path, case_id: str, image_DHW: np.ndarray, labels_DHW: np
 
 
 def _pack(path: Path, array: np.ndarray) -> None:
+    blosc2.set_nthreads(1)
     path.unlink(missing_ok=True)
     blocks = tuple(min(_BLOCK, n) for n in array.shape)
     chunks = tuple(min(4 * _BLOCK, n) for n in array.shape)

@@ -20,7 +20,7 @@ def seed_of(*numbers: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """image_DHW: normalised, float32. labels_DHW: int16; beyond the case the image is its minimum, the label unlabelled."""
+    """image_DHW: normalised, float32. labels_DHW: int16. Beyond the case: the fill value, unlabelled."""
 
     case_id: str
     image_DHW: np.ndarray

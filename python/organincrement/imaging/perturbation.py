@@ -1,4 +1,4 @@
-"""Shape-preserving perturbations of the normalised input for uncertainty-aware guidance (arXiv 2103.05227, section 2.3).
+"""Shape-preserving perturbations of the input for uncertainty-aware guidance (arXiv 2103.05227, section 2.3).
 
 The paper names contrast, brightness, Gaussian blur and Gaussian noise; the ranges are ours. Everything runs on the
 device of the image; every draw comes from the generator handed in.

@@ -78,8 +78,10 @@ def grid_shape(shape: Shape, spacing_mm: tuple[float, float, float], preprocessi
 
 
 def tissue_box(normalised_DHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and one-past-last voxel of what is not air: brighter than the darkest value by 10 % of the range to the median
-    of the brighter half. The whole grid where there is no air."""
+    """First and one-past-last voxel of what is not air; the whole grid where there is no air.
+
+    Not air: brighter than the darkest value by 10 % of the range to the median of the brighter half.
+    """
     lowest = float(normalised_DHW.min())
     bright = np.median(normalised_DHW[normalised_DHW > normalised_DHW.mean()]) if np.ptp(normalised_DHW) > 0 else lowest
     tissue = normalised_DHW > lowest + 0.1 * (float(bright) - lowest)

@@ -11,7 +11,10 @@ from organincrement.inference.windows import Box
 
 @dataclass(frozen=True, kw_only=True)
 class AxisMap:
-    """How output voxels along one axis read a source of `source_size` voxels: linearly, edges aligned, edge-replicated."""
+    """How output voxels along one axis read a source of `source_size` voxels.
+
+    Linearly; the edges of the two grids are aligned, and beyond its edge the source goes on as it ends.
+    """
 
     source_size: int
     output_size: int

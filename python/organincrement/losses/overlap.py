@@ -13,9 +13,9 @@ def soft_dice_loss(labels_BDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0, ch
         the fraction, so that an organ absent from the batch gives a defined value.
     """
     known = (labels_BDHW != UNLABELLED).unsqueeze(1)
-    one_hot = torch.nn.functional.one_hot(labels_BDHW.clamp_min(0), p_BCDHW.shape[1]).movedim(-1, 1)
-    target = (one_hot * known)[:, channel_from:].to(p_BCDHW.dtype)
-    return soft_dice_of(target, (p_BCDHW * known)[:, channel_from:], smooth)
+    # one_hot would make int64 maps, twice the memory of all probabilities
+    target = torch.zeros_like(p_BCDHW).scatter_(1, labels_BDHW.clamp_min(0).unsqueeze(1), known.to(p_BCDHW.dtype))
+    return soft_dice_of(target[:, channel_from:], (p_BCDHW * known)[:, channel_from:], smooth)
 
 
 def soft_dice_of(target_BCDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0) -> Tensor:

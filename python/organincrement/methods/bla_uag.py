@@ -21,7 +21,7 @@ from organincrement.methods.protocol import (
     Phase,
     Preset,
     setting,
-)  # fmt: skip
+)
 from organincrement.methods.recipes import FROM_TEACHER, PAPER_ADAM
 from organincrement.methods.student import student_from_teacher
 
@@ -47,13 +47,24 @@ class BlaUagConfig:
 
 
 _PAPER_SETTINGS = {
-    "pseudo_label_weight": 1.0, "distillation_weight": 20.0, "new_organ_weight": 20.0, "old_dice_weight": 0.0, "new_dice_weight": 0.0,
-    "perturbations": 6, "uncertainty": "paper", "smoothing": 0.3, "direction": "reverse", "new_organ_prior": 0.0,
-}  # fmt: skip
+    "pseudo_label_weight": 1.0,
+    "distillation_weight": 20.0,
+    "new_organ_weight": 20.0,
+    "old_dice_weight": 0.0,
+    "new_dice_weight": 0.0,
+    "perturbations": 6,
+    "uncertainty": "paper",
+    "smoothing": 0.3,
+    "direction": "reverse",
+    "new_organ_prior": 0.0,
+}
 
 
 class BlaUag:
-    """Old organs from the teacher, weighted by its uncertainty; new organs from the labels; each sees the other as background."""
+    """Old organs from the teacher, weighted by its uncertainty; new organs from the labels.
+
+    To each of the two the other's organs are background.
+    """
 
     name: ClassVar[str] = "bla-uag"
     summary: ClassVar[str] = (
@@ -94,8 +105,13 @@ class BlaUag:
         view = self.teacher(batch.image_BCDHW)
         log_p = student(batch.image_BCDHW).float().log_softmax(1)
         terms = bla_uag_terms(
-            log_p, view.log_p_BKDHW, self._guidance(batch), batch.labels_BDHW, smoothing=c.smoothing, direction=c.direction,  # type: ignore[arg-type]
-        )  # fmt: skip
+            log_p,
+            view.log_p_BKDHW,
+            self._guidance(batch),
+            batch.labels_BDHW,
+            smoothing=c.smoothing,
+            direction=c.direction,  # type: ignore[arg-type]
+        )
         weighted = {
             "pseudo_label": c.pseudo_label_weight * terms.pseudo_label,
             "distillation": c.distillation_weight * terms.distillation,

@@ -28,9 +28,12 @@ class FineTune:
     name: ClassVar[str] = "fine-tune"
     summary: ClassVar[str] = "Trains the teacher on the new labels alone; shows what forgetting costs."
     paper: ClassVar[Citation] = Citation(
-        authors="M. McCloskey, N. J. Cohen", title="Catastrophic interference in connectionist networks: the sequential learning problem",
-        venue="Psychology of Learning and Motivation 24", year=1989, url="https://doi.org/10.1016/S0079-7421(08)60536-8",
-    )  # fmt: skip
+        authors="M. McCloskey, N. J. Cohen",
+        title="Catastrophic interference in connectionist networks: the sequential learning problem",
+        venue="Psychology of Learning and Motivation 24",
+        year=1989,
+        url="https://doi.org/10.1016/S0079-7421(08)60536-8",
+    )
     needs: ClassVar[Needs] = Needs(teachers="one")
     Config: ClassVar[type] = FineTuneConfig
     presets: ClassVar[dict[str, Preset]] = {

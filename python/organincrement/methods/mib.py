@@ -31,9 +31,12 @@ class Mib:
     name: ClassVar[str] = "mib"
     summary: ClassVar[str] = "Distils the teacher with the background shared between old and new organs."
     paper: ClassVar[Citation] = Citation(
-        authors="F. Cermelli et al.", title="Modeling the background for incremental learning in semantic segmentation",
-        venue="CVPR", year=2020, url="https://arxiv.org/abs/2002.00718",
-    )  # fmt: skip
+        authors="F. Cermelli et al.",
+        title="Modeling the background for incremental learning in semantic segmentation",
+        venue="CVPR",
+        year=2020,
+        url="https://arxiv.org/abs/2002.00718",
+    )
     needs: ClassVar[Needs] = Needs(teachers="one")
     Config: ClassVar[type] = MibConfig
     presets: ClassVar[dict[str, Preset]] = {

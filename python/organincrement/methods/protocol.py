@@ -1,4 +1,7 @@
-"""What a continual-learning method is. The trainer owns everything else: data order, precision, schedule, checkpoints."""
+"""What a continual-learning method is.
+
+The trainer owns everything else: data order, precision, schedule, checkpoints.
+"""
 
 import dataclasses
 import math

@@ -29,9 +29,12 @@ class SelfTraining:
     name: ClassVar[str] = "self-training"
     summary: ClassVar[str] = "Takes the teacher's segmentation for truth wherever the new labels say background."
     paper: ClassVar[Citation] = Citation(
-        authors="D.-H. Lee", title="Pseudo-label: the simple and efficient semi-supervised learning method for deep neural networks",
-        venue="ICML workshop on challenges in representation learning", year=2013, url="",
-    )  # fmt: skip
+        authors="D.-H. Lee",
+        title="Pseudo-label: the simple and efficient semi-supervised learning method for deep neural networks",
+        venue="ICML workshop on challenges in representation learning",
+        year=2013,
+        url="",
+    )
     needs: ClassVar[Needs] = Needs(teachers="one")
     Config: ClassVar[type] = SelfTrainingConfig
     presets: ClassVar[dict[str, Preset]] = {

@@ -14,7 +14,7 @@ from organincrement.networks.build import NETWORKS, build_network
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedConfig:
-    """Dice and cross entropy, as nnU-Net trains. What is empty or 0 here, the plan fills in from the data and the memory."""
+    """Dice and cross entropy, as nnU-Net trains. What is empty here, the plan fills in from the data and the memory."""
 
     network: str = setting("PlainConvUNet", "network class", choices=tuple(NETWORKS))
     features: tuple[int, ...] = setting((), "feature maps per level", unit="channels")
@@ -32,9 +32,12 @@ class Supervised:
     name: ClassVar[str] = "supervised"
     summary: ClassVar[str] = "Trains a first model from labels alone; no teacher."
     paper: ClassVar[Citation] = Citation(
-        authors="F. Isensee et al.", title="nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation",
-        venue="Nature Methods 18", year=2021, url="https://doi.org/10.1038/s41592-020-01008-z",
-    )  # fmt: skip
+        authors="F. Isensee et al.",
+        title="nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation",
+        venue="Nature Methods 18",
+        year=2021,
+        url="https://doi.org/10.1038/s41592-020-01008-z",
+    )
     needs: ClassVar[Needs] = Needs(teachers="none")
     Config: ClassVar[type] = SupervisedConfig
     presets: ClassVar[dict[str, Preset]] = {

@@ -1,4 +1,4 @@
-"""The frozen teacher: the only place that puts a network into eval mode and runs it under inference mode for training."""
+"""The frozen teacher: the only place of training that puts a network into eval mode and under inference mode."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from organincrement.imaging.perturbation import perturb
 from organincrement.losses.alignment import group_channels
-from organincrement.losses.guidance import entropy_of_mean
+from organincrement.losses.guidance import entropy
 from organincrement.networks.sizing import NetworkSpec
 
 
@@ -51,8 +51,11 @@ class FrozenTeacher:
     def uncertainty(self, image_BCDHW: Tensor, perturbations: int, generator: torch.Generator) -> Tensor:
         """Entropy of the mean prediction over perturbed copies (arXiv 2103.05227, eq. 7). Returns: (B, D, H, W)."""
         with torch.inference_mode():
-            p_QBKDHW = torch.stack([self._log_p(perturb(image_BCDHW, generator)).exp() for _ in range(perturbations)])
-            u_BDHW = entropy_of_mean(p_QBKDHW)
+            # summed as they come: Q maps of all organs at once would be the largest thing in memory
+            total = self._log_p(perturb(image_BCDHW, generator)).exp_()
+            for _ in range(perturbations - 1):
+                total += self._log_p(perturb(image_BCDHW, generator)).exp_()
+            u_BDHW = entropy(total.div_(perturbations))
         return u_BDHW.clone()
 
     def fold(self, log_p_BKDHW: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ WEIGHTS_FILE = "weights.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """How a package was made, kept in the header of its weights: its children's lineage tells it. `made`: the day, UTC."""
+    """How a package was made, for the lineage of its children; kept in its weights' header. `made`: the day, UTC."""
 
     method: str
     dataset_sha256: str

@@ -14,7 +14,7 @@ from organincrement.networks.errors import NetworkError
 
 Arguments = Mapping[str, Any]
 
-_MOST_STAGES, _MOST_FEATURES, _MOST_CLASSES = 8, 1024, 4096
+_MOST_STAGES, _MOST_FEATURES, _MOST_CLASSES, _MOST_BLOCKS, _WIDEST_KERNEL = 8, 1024, 4096, 32, 15
 
 
 def build_network(kind: str, args: Arguments) -> nn.Module:
@@ -29,7 +29,8 @@ def build_network(kind: str, args: Arguments) -> nn.Module:
     try:
         return NETWORKS[kind](**args)
     except (TypeError, ValueError, AssertionError, KeyError, IndexError, RuntimeError) as error:
-        raise NetworkError(f"network '{kind}' cannot be built from these arguments: {error}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise NetworkError(f"network '{kind}' cannot be built from these arguments: {reason}") from error
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -38,14 +39,29 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def _check_sizes(kind: str, args: Arguments) -> None:
-    features = args.get("features", args.get("init_filters"))
-    stages = features if isinstance(features, list | tuple) else [features]
-    sizes_fit = all(isinstance(f, int) and 0 < f <= _MOST_FEATURES for f in stages) and len(stages) <= _MOST_STAGES
-    channels_fit = all(
-        isinstance(args.get(k), int) and 0 < args[k] <= _MOST_CLASSES for k in ("in_channels", "out_channels")
-    )
-    if not (sizes_fit and channels_fit):
-        raise NetworkError(f"network '{kind}': features or channels are missing or out of range")
+    """Refuse what would ask for far more memory or time than any network needs, before anything is made."""
+    for name in ("in_channels", "out_channels"):
+        if name not in args:
+            raise NetworkError(f"network '{kind}': argument '{name}' is missing")
+    for name, value in args.items():
+        most = _LARGEST.get(name)
+        if most is not None and value is not None and not _sizes_fit(value, most):
+            raise NetworkError(
+                f"network '{kind}': argument '{name}' must hold whole numbers from 1 to {most}, at most {_MOST_STAGES}"
+            )
+
+
+_LARGEST = {
+    "in_channels": _MOST_CLASSES, "out_channels": _MOST_CLASSES, "features": _MOST_FEATURES,
+    "init_filters": _MOST_FEATURES, "blocks": _MOST_BLOCKS, "decoder_blocks": _MOST_BLOCKS,
+    "blocks_down": _MOST_BLOCKS, "blocks_up": _MOST_BLOCKS, "kernels": _WIDEST_KERNEL, "strides": _WIDEST_KERNEL,
+}  # fmt: skip
+
+
+def _sizes_fit(value: Any, most: int) -> bool:
+    if isinstance(value, list | tuple):
+        return 0 < len(value) <= _MOST_STAGES and all(_sizes_fit(item, most) for item in value)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
 
 
 def _unet_arguments(
@@ -57,13 +73,22 @@ def _unet_arguments(
     kernels: list[Any] | None = None,
     strides: list[Any] | None = None,
 ) -> dict[str, Any]:
-    return dict(
-        input_channels=in_channels, n_stages=len(features), features_per_stage=list(features), conv_op=nn.Conv3d,
-        kernel_sizes=kernels or [3] * len(features), strides=strides or [1] + [2] * (len(features) - 1),
-        num_classes=out_channels, n_conv_per_stage_decoder=list(decoder_blocks), conv_bias=True,
-        norm_op=nn.InstanceNorm3d, norm_op_kwargs={"eps": 1e-5, "affine": True},
-        nonlin=nn.LeakyReLU, nonlin_kwargs={"inplace": True}, deep_supervision=False,
-    )  # fmt: skip
+    return {
+        "input_channels": in_channels,
+        "n_stages": len(features),
+        "features_per_stage": list(features),
+        "conv_op": nn.Conv3d,
+        "kernel_sizes": kernels or [3] * len(features),
+        "strides": strides or [1] + [2] * (len(features) - 1),
+        "num_classes": out_channels,
+        "n_conv_per_stage_decoder": list(decoder_blocks),
+        "conv_bias": True,
+        "norm_op": nn.InstanceNorm3d,
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "nonlin": nn.LeakyReLU,
+        "nonlin_kwargs": {"inplace": True},
+        "deep_supervision": False,
+    }
 
 
 def _plain_conv_unet(*, blocks: list[int], **args: Any) -> nn.Module:

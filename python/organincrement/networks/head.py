@@ -14,11 +14,12 @@ from organincrement.networks.sizing import NetworkSpec
 def grown_rows(weight_KF: Tensor, bias_K: Tensor, new_count: int, prior: float = 0.0) -> tuple[Tensor, Tensor]:
     """Rows of the background and of every new organ = the old background row; they share its probability.
 
-    Args: weight_KF: (1+K, ...) output weights. bias_K: (1+K,). new_count: N. prior: the share of each new organ;
-        0: as the background's, 1 / (N + 1), which is MiB's start.
+    Args: weight_KF: (1+K, ...) output weights. bias_K: (1+K,). new_count: N. prior: the share of each new organ, at
+        most the background's, 1 / (N + 1); 0: as the background's, which is MiB's start.
     Returns: (1+K+N, ...) and (1+K+N,); folded by eq. 3 of BLA the grown head equals the old one exactly.
     """
-    each = prior or 1 / (new_count + 1)
+    even = 1 / (new_count + 1)
+    each = min(prior, even) or even
     weight = torch.cat([weight_KF, weight_KF[:1].expand(new_count, *weight_KF.shape[1:])])
     background, new = bias_K[:1] + math.log(1 - new_count * each), bias_K[:1] + math.log(each)
     return weight, torch.cat([background, bias_K[1:], new.expand(new_count)])

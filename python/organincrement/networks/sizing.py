@@ -55,17 +55,15 @@ def largest_that_fits(memory_bytes: int, batch: int) -> Size:
 
 def unet_spec(size: Size, in_channels: int, out_channels: int, kind: str = "PlainConvUNet") -> NetworkSpec:
     """A U-Net of this size; one convolution at full resolution, which is where a CPU spends its time."""
-    features = list(size.features)
+    features, one_each = list(size.features), [1] * len(size.features)
+    args: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
     if kind == "DynUNet":
-        return NetworkSpec(
-            kind=kind, args={"in_channels": in_channels, "out_channels": out_channels, "features": features}
-        )
-    if kind == "SegResNet":
-        down = [1] * len(features)
-        return NetworkSpec(kind=kind, args={"in_channels": in_channels, "out_channels": out_channels, "init_filters": features[0],
-                                            "blocks_down": down, "blocks_up": down[1:]})  # fmt: skip
-    return NetworkSpec(kind=kind, args={"in_channels": in_channels, "out_channels": out_channels, "features": features,
-                                        "blocks": list(size.blocks), "decoder_blocks": [1] * (len(features) - 1)})  # fmt: skip
+        args |= {"features": features}
+    elif kind == "SegResNet":
+        args |= {"init_filters": features[0], "blocks_down": one_each, "blocks_up": one_each[1:]}
+    else:
+        args |= {"features": features, "blocks": list(size.blocks), "decoder_blocks": one_each[1:]}
+    return NetworkSpec(kind=kind, args=args)
 
 
 def patch_multiple(spec: NetworkSpec) -> tuple[int, int, int]:

@@ -10,6 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 from organincrement.imaging.augmentation import augment, training_augmentation
 from organincrement.imaging.patches import PatchSampler, seed_of
 
+_LONGEST_WAIT_S = 300
+
 Draw = tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]
 
 
@@ -30,7 +32,8 @@ class BatchSource(Dataset[Draw]):
 
 def stream(source: BatchSource, steps: Sequence[int], workers: int, pin: bool) -> Iterator[Draw]:
     """The mini-batches of these steps in order, prepared ahead by `workers` processes (0: in this one)."""
-    ahead: dict[str, Any] = {"prefetch_factor": 4} if workers else {}
+    # a worker that hangs must fail the job rather than hold it for ever
+    ahead: dict[str, Any] = {"prefetch_factor": 4, "timeout": _LONGEST_WAIT_S} if workers else {}
     return iter(
         DataLoader(source, batch_size=None, sampler=list(steps), num_workers=workers, pin_memory=pin, **ahead)  # type: ignore[arg-type]
     )

@@ -15,7 +15,7 @@ from organincrement.contract.dataset import DatasetFolder
 from organincrement.contract.files import write_atomic
 from organincrement.contract.job import JobFolder
 from organincrement.contract.results import Evaluation
-from organincrement.imaging.phantom import SITES
+from organincrement.imaging.phantom.scan import SITES
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.evaluate import evaluate
 from organincrement.workflows.jobs import start_detached

@@ -1,6 +1,5 @@
 """What a failed job says: a code, one line for people, and what to do."""
 
-import errno
 import os
 import traceback
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Literal
 import torch
 
 from organincrement.contract.errors import ContractError
-from organincrement.training.signals import Diverged
+from organincrement.training.signals import DiskFull, Diverged, is_disk_full
 
 Code = Literal["out_of_memory", "disk_full", "bad_input", "diverged", "internal"]
 
@@ -40,8 +39,9 @@ def failure_of(error: BaseException, names: Sequence[Path] = ()) -> Failure:
             message="there is not enough memory for one patch",
             what_to_do="Plan with a smaller patch, or use --device cpu.",
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failure(code="disk_full", message="the disk is full", what_to_do="Free space, then resume the job.")
+    if isinstance(error, DiskFull) or is_disk_full(error):
+        said = message if isinstance(error, DiskFull) else "the disk is full"
+        return Failure(code="disk_full", message=said, what_to_do="Free space, then resume the job.")
     if isinstance(error, Diverged):
         return Failure(
             code="diverged",

@@ -8,7 +8,7 @@ import numpy as np
 from organincrement.contract.dataset import Case, Dataset, DatasetFolder
 from organincrement.contract.files import sha256_file
 from organincrement.contract.organs import organ_from_name
-from organincrement.imaging.phantom import Site, check_organs, make_phantom
+from organincrement.imaging.phantom.scan import Site, check_organs, make_phantom
 from organincrement.imaging.writing import write_nifti
 
 REVIEWER = "phantom"

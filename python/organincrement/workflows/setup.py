@@ -101,6 +101,9 @@ def first_network(config: Any, out_channels: int) -> NetworkSpec:
 
 def first_preprocessing(config: Any, modality: str) -> Preprocessing:
     """How a model without a teacher prepares its scans: CT by a fixed window, anything else by each scan's z-score."""
+    for name, count in (("spacing_mm", 3), ("clip_hu", 2)):
+        if len(getattr(config, name)) != count:
+            raise WorkflowError(f"setting '{name}' is {list(getattr(config, name))}, but must have {count} numbers")
     if modality == "CT":
         low, high = config.clip_hu
         normalisation = Normalisation(kind="ct", clip_hu=(low, high), mean=config.mean_hu, std=config.std_hu)

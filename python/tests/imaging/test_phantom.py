@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from organincrement.imaging.errors import ImageError
-from organincrement.imaging.phantom import ORGANS, SITES, Phantom, make_phantom
+from organincrement.imaging.phantom.scan import ORGANS, SITES, Phantom, make_phantom
 
 SEEDS = range(20)
 QUIET = replace(SITES["a"], noise_hu=0.0)

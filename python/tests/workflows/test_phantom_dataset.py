@@ -5,7 +5,7 @@ import pytest
 
 from organincrement.contract.dataset import DatasetFolder
 from organincrement.imaging.errors import ImageError
-from organincrement.imaging.phantom import SITES, make_phantom
+from organincrement.imaging.phantom.scan import SITES, make_phantom
 from organincrement.imaging.safe_read import read_image, read_labels
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
 

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .phantom_shapes import SuperEllipsoid, Tube
-from .phantom_trunk import Scene
+from .shapes import SuperEllipsoid, Tube
+from .trunk import Scene
 
 _LOOP_RADIUS_MM, _LOOP_WALL_MM, _SEEDS_PER_LOOP = 13.5, 3.0, 4
 _LOOPS, _LOOPS_LOW, _LOOPS_HIGH = 62, (-90, -75, -140), (100, 20, -10)

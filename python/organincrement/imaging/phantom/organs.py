@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .phantom_shapes import Bounds, Box, SuperEllipsoid, Tube, smooth_union
-from .phantom_trunk import Scene
+from .shapes import Bounds, Box, SuperEllipsoid, Tube, smooth_union
+from .trunk import Scene
 
 ORGANS = ("liver", "spleen", "kidney_left", "kidney_right", "pancreas", "stomach")
 LABELS = {organ: i + 1 for i, organ in enumerate(ORGANS)}

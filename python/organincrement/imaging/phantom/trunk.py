@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .phantom_shapes import Canvas, SuperEllipsoid, Tube, smooth_union
+from .shapes import Canvas, SuperEllipsoid, Tube, smooth_union
 
 _WALL_HALF_WIDTH_MM, _WALL_HALF_DEPTH_MM, _WALL_POWER = 130.0, 90.0, 2.4
 _VERTEBRA_EVERY_MM, _RIB_EVERY_MM, _RIB_DEPTH_MM = 33.0, 25.0, 6.5

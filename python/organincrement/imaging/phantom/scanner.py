@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from .phantom_tissue import Phase
+from .tissue import Phase
 
 Triple = tuple[float, float, float]
 

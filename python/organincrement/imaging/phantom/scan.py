@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import ImageError
-from .phantom_bowel import paint_colon, paint_small_bowel
-from .phantom_organs import (
+from ..errors import ImageError
+from ..volume import Volume
+from .bowel import paint_colon, paint_small_bowel
+from .organs import (
     ORGANS,
     paint_great_vessels,
     paint_kidneys,
@@ -22,10 +23,10 @@ from .phantom_organs import (
     paint_spleen,
     paint_stomach,
 )
-from .phantom_scanner import FIELD_OF_VIEW_MM, SITES, Site, Triple, acquire
-from .phantom_shapes import Canvas, smooth_noise
-from .phantom_tissue import PHASES, Phase, patient_hu
-from .phantom_trunk import (
+from .scanner import FIELD_OF_VIEW_MM, SITES, Site, Triple, acquire
+from .shapes import Canvas, smooth_noise
+from .tissue import PHASES, Phase, patient_hu
+from .trunk import (
     Scene,
     cavity_distance,
     diaphragm_distance,
@@ -37,7 +38,6 @@ from .phantom_trunk import (
     paint_table,
     wall_distance,
 )
-from .volume import Volume
 
 __all__ = ["ORGANS", "PHASES", "SITES", "Phantom", "Phase", "Site", "check_organs", "make_phantom"]
 

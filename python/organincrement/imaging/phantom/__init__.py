@@ -1,0 +1,1 @@
+"""A procedural abdomen CT of nobody: anatomy, tissue, scanner."""

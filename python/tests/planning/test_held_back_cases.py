@@ -1,0 +1,45 @@
+"""Which cases are held back: every fifth patient, whole patients only, the same for the same seed."""
+
+import pytest
+
+from organincrement.contract.dataset import Case
+from organincrement.planning.split import held_back
+
+
+def cases(*groups: str) -> list[Case]:
+    return [
+        Case(id=f"case_{number:02d}", group=group, image=f"images/{number}.nii.gz", image_sha256="0" * 64)
+        for number, group in enumerate(groups)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_patient_is_never_on_both_sides(seed):
+    of_two_scans = cases(*(f"patient_{number // 2}" for number in range(40)))
+    held = set(held_back(of_two_scans, seed))
+    held_patients = {case.group for case in of_two_scans if case.id in held}
+    trained_patients = {case.group for case in of_two_scans if case.id not in held}
+    assert held and not held_patients & trained_patients
+
+
+@pytest.mark.parametrize(("patients", "expected"), [(3, 1), (5, 1), (10, 2), (15, 3), (30, 6), (100, 6)])
+def test_every_fifth_patient_is_held_back_and_at_most_six_cases(patients, expected):
+    assert len(held_back(cases(*(f"p{number}" for number in range(patients))), seed=0)) == expected
+
+
+def test_fewer_than_three_patients_are_all_trained_on():
+    assert held_back(cases("a", "a", "b", "b", "b"), seed=0) == ()
+
+
+def test_the_seed_alone_decides_and_another_seed_decides_otherwise():
+    many = cases(*(f"p{number}" for number in range(30)))
+    assert held_back(many, seed=4) == held_back(list(reversed(many)), seed=4)
+    assert len({held_back(many, seed) for seed in range(5)}) > 1
+
+
+def test_a_patient_with_many_scans_is_held_back_whole_and_then_alone():
+    many = cases(*["p0"] * 9, *["p1"] * 9, *["p2"] * 9, *(f"p{number}" for number in range(3, 10)))
+    for seed in range(20):
+        held = held_back(many, seed)
+        by_patient = [sum(case.group == group for case in many if case.id in held) for group in ("p0", "p1", "p2")]
+        assert set(by_patient) <= {0, 9} and len(held) <= 10

@@ -1,0 +1,92 @@
+"""New organs are scored against the labels, old ones against the teacher, and unlabelled voxels do not count."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from organincrement.contract.labels import LabelSpace
+from organincrement.contract.organs import organ_from_name
+from organincrement.imaging.cache import write_case
+from organincrement.training.calibration import fitted_temperature
+from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
+
+ORGANS = LabelSpace(tuple(organ_from_name(name) for name in ("liver", "spleen", "stomach")))
+SEGMENTER = Segmenter(
+    patch=(8, 8, 8), step=0.5, fill=0.0, device=torch.device("cpu"), autocast=None, between=lambda: None
+)  # fmt: skip
+SHAPE = (8, 8, 12)
+
+
+class Painted(nn.Module):
+    """Says the channel that the image's value is, with this certainty."""
+
+    def __init__(self, channels: int, certainty: float = 10.0) -> None:
+        super().__init__()
+        self.channels, self.certainty = channels, certainty
+
+    def forward(self, x_BCDHW):
+        channels = torch.arange(self.channels).reshape(1, -1, 1, 1, 1)
+        return self.certainty * (x_BCDHW.round() == channels).float()
+
+
+def held_case(tmp_path, image, labels, teacher=None, annotated=("stomach",)):
+    case = write_case(tmp_path, "pt", image.astype(np.float32), labels, seed=0)
+    return HeldBackCase(case=case, annotated=annotated, teacher_labels_DHW=teacher)
+
+
+def band(value, columns, start=None):
+    array = np.zeros(SHAPE, np.int16) if start is None else start.copy()
+    array[:, :, columns] = value
+    return array
+
+
+def test_dice_is_measured_per_new_organ_and_agreement_per_old_one(tmp_path):
+    predicted = band(3, slice(0, 4), band(1, slice(6, 8)))
+    held = held_case(tmp_path, predicted, band(1, slice(2, 4)), teacher=band(1, slice(6, 10), band(2, slice(11, 12))))
+    result = validate(Painted(4), [held], ORGANS, 2, SEGMENTER)
+    assert result.dice == {"stomach": [pytest.approx(2 * 2 / (4 + 2))]}
+    assert result.agreement == {"liver": [pytest.approx(2 * 2 / (2 + 4))], "spleen": [0.0]}
+    assert result.score == pytest.approx((2 / 3 + (2 / 3 + 0) / 2) / 2)
+
+
+def test_voxels_that_nobody_looked_at_do_not_count_against_the_student(tmp_path):
+    labels = band(-1, slice(4, 12), band(1, slice(0, 4)))
+    held = held_case(tmp_path, band(3, slice(0, 8)), labels)
+    assert validate(Painted(4), [held], ORGANS, 2, SEGMENTER).dice == {"stomach": [1.0]}
+
+
+def test_an_organ_nobody_looked_for_or_that_neither_shows_has_no_figure(tmp_path):
+    nowhere = np.zeros(SHAPE, np.int16)
+    held = held_case(tmp_path, nowhere, nowhere, teacher=nowhere, annotated=())
+    result = validate(Painted(4), [held], ORGANS, 2, SEGMENTER)
+    assert result.means(result.dice) == {"stomach": None}
+    assert result.means(result.agreement) == {"liver": None, "spleen": None}
+    assert result.score == 0.0
+
+
+def test_a_score_weighs_new_and_old_organs_alike_however_many_they_are():
+    rows = ValidationResult(dice={"stomach": [0.4, 0.6]}, agreement={"liver": [1.0], "spleen": [0.8], "aorta": [0.6]})
+    assert rows.score == pytest.approx((0.5 + 0.8) / 2)
+
+
+def test_a_case_smaller_than_the_patch_is_segmented_on_its_own_grid(tmp_path):
+    image = np.full((3, 5, 4), 2.0, np.float32)
+    case = write_case(tmp_path, "small", image, np.zeros(image.shape, np.int16), seed=0)
+    labels = SEGMENTER.labels(Painted(4), case, 4)
+    assert labels.shape == image.shape and (labels == 2).all()
+
+
+def test_an_overconfident_student_gets_a_temperature_above_one_and_a_timid_one_below(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, SHAPE).astype(np.int16)
+    seen = np.where(rng.random(SHAPE) < 0.8, truth, 1 - truth) * 3  # right in four of five voxels
+    held = [held_case(tmp_path, seen, truth)]
+    temperatures = [
+        fitted_temperature(Painted(4, certainty), held, 2, 4, SEGMENTER, seed=0) for certainty in (20.0, 0.5)
+    ]
+    assert temperatures[0] > 2 and 0 < temperatures[1] < 0.5
+
+
+def test_without_held_back_cases_the_temperature_is_one():
+    assert fitted_temperature(Painted(4), [], 2, 4, SEGMENTER, seed=0) == 1.0

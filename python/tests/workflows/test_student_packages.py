@@ -1,0 +1,132 @@
+"""What a job leaves behind: a calibrated package that says what it knows, where it comes from, and what it is worth."""
+
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+from job_stories import weights_of
+from tiny_world import SHAPE, Order, student_job, write_plan
+
+from organincrement.contract.package import manifest_sha256, read_manifest
+from organincrement.imaging.phantom.scan import SITES
+from organincrement.models.package import load_package
+from organincrement.workflows.phantom_dataset import write_phantom_dataset
+from organincrement.workflows.train import create_job, run_job
+
+
+@pytest.fixture(scope="module")
+def grandchild(tiny_student, tmp_path_factory):
+    """A student of the student, with a left kidney more; and the dataset it learned from."""
+    folder = tmp_path_factory.mktemp("grandchild")
+    dataset = write_phantom_dataset(folder / "site-c", SITES["a"], ("kidney_left",), (31, 32, 33), shape_DHW=SHAPE)
+    plan = write_plan(
+        Order(dataset=dataset.path, out=folder / "plan.json", teacher=tiny_student.student_path, method="mib")
+    )
+    job = create_job(plan, folder / "job")
+    assert run_job(job) == "finished"
+    return dataset, job
+
+
+def test_a_student_has_the_teachers_organs_first_and_the_new_one_last(tiny_student):
+    model = load_package(tiny_student.student_path)
+    assert model.organs.ids == ("liver", "spleen", "stomach")
+    assert model.manifest.network.args["out_channels"] == 4
+    assert model.manifest.network.parameters == sum(weight.numel() for weight in model.network.parameters())
+
+
+def test_a_student_works_on_its_teachers_grid_and_patch(tiny_world, tiny_student):
+    student, teacher = read_manifest(tiny_student.student_path), read_manifest(tiny_world.teacher)
+    assert student.preprocessing == teacher.preprocessing
+    assert student.inference.patch == teacher.inference.patch and student.network.kind == teacher.network.kind
+
+
+def test_a_first_model_has_no_ancestors(tiny_world):
+    assert read_manifest(tiny_world.teacher).lineage == ()
+
+
+def test_a_students_ancestors_are_told_oldest_first_with_the_hashes_of_their_packages(
+    tiny_world, tiny_student, grandchild
+):
+    _, job = grandchild
+    told = read_manifest(job.student_path).lineage
+    assert [(step.method, step.sha256, step.dataset_sha256) for step in told] == [
+        ("supervised", manifest_sha256(tiny_world.teacher), tiny_world.site_a.sha256()),
+        ("bla-uag", manifest_sha256(tiny_student.student_path), tiny_world.site_b.sha256()),
+    ]
+    assert [step.name for step in told] == ["organs-2-supervised", "organs-3-bla-uag"]
+    assert all(date.fromisoformat(step.made) <= datetime.now(UTC).date() for step in told)
+    assert read_manifest(job.student_path).label_space.ids == ("liver", "spleen", "stomach", "kidney_left")
+
+
+def test_a_student_of_a_student_agrees_with_both_generations(grandchild):
+    _, job = grandchild
+    metrics = job.status().last_event.metrics
+    assert set(metrics["agreement"]) == {"liver", "spleen", "stomach"} and set(metrics["dice"]) == {"kidney_left"}
+
+
+def test_the_temperature_is_fitted_and_stored(tiny_student):
+    temperature = read_manifest(tiny_student.student_path).inference.temperature
+    assert temperature > 0 and temperature != 1.0
+    assert tiny_student.status().last_event.metrics["temperature"] == temperature
+
+
+def test_the_package_says_what_it_was_trained_on(tiny_world, tiny_student):
+    trained_on = read_manifest(tiny_student.student_path).trained_on
+    assert (trained_on.modality, trained_on.cases) == ("CT", len(tiny_world.site_b.cases()))
+    expected = [round(extent / n, 1) for extent, n in zip((211.2, 264.0, 316.8), SHAPE, strict=True)]
+    assert [round(mm, 1) for mm in trained_on.spacing_mm.median] == expected
+    low, middle, high = (trained_on.intensity_percentiles[key] for key in ("0.5", "50", "99.5"))
+    assert -500 < low < middle < high < 2000
+
+
+def test_metrics_are_those_of_the_held_back_case(tiny_student):
+    metrics = read_manifest(tiny_student.student_path).metrics
+    assert [(row.organ, row.n) for row in metrics.validation] == [("stomach", 1)]
+    assert [(row.organ, row.n) for row in metrics.agreement_with_teacher] == [("liver", 1), ("spleen", 1)]
+    finished = tiny_student.status().last_event.metrics
+    assert {row.organ: row.dice for row in metrics.agreement_with_teacher} == finished["agreement"]
+
+
+@pytest.mark.parametrize(("threshold", "recommended"), [(0.0, True), (1.0, False)])
+def test_a_student_below_the_plans_threshold_on_an_old_organ_is_not_recommended(
+    tiny_world, tmp_path, threshold, recommended
+):
+    job = student_job(tiny_world, tmp_path, validation__recommended_above=threshold)
+    assert run_job(job) == "finished"
+    manifest = read_manifest(job.student_path)
+    assert min(row.dice for row in manifest.metrics.agreement_with_teacher) < 1
+    assert manifest.metrics.recommended is recommended
+    assert job.status().last_event.metrics["recommended"] is recommended
+
+
+def test_a_student_without_a_held_back_case_is_not_recommended_for_nobody_looked(tiny_world, tmp_path):
+    job = student_job(tiny_world, tmp_path, validation__cases=[])
+    assert run_job(job) == "finished"
+    manifest = read_manifest(job.student_path)
+    assert manifest.metrics.recommended is False and manifest.inference.temperature == 1.0
+
+
+def test_training_moves_every_weight_of_the_student(tiny_world, tiny_student):
+    teacher, student = weights_of(tiny_world.teacher_job), weights_of(tiny_student)
+    trunk = [name for name in teacher if teacher[name].shape == student[name].shape]
+    still = [name for name in trunk if (teacher[name] == student[name]).all()]
+    # a bias before an instance norm has no gradient
+    assert len(trunk) > 10 and [name for name in still if not name.endswith("bias")] == []
+
+
+def test_the_package_names_no_patient_and_no_folder(tiny_world, tiny_student):
+    manifest = (tiny_student.student_path / "model.json").read_text()
+    header = (
+        (tiny_student.student_path / "weights.safetensors").read_bytes().split(b"}}", 1)[0].decode(errors="replace")
+    )
+    for text in (manifest, header):
+        assert str(tiny_world.root) not in text and "phantom_b" not in text and "site-b" not in text
+    assert json.loads(manifest)["schema"] == "organincrement/model/1"
+
+
+@pytest.mark.parametrize("method", ["fine-tune", "mib", "lwf", "self-training", "bla-uag"])
+def test_every_method_with_a_teacher_makes_a_student(tiny_world, tmp_path, method):
+    job = student_job(tiny_world, tmp_path, method, training__steps=2, validation__every_steps=1)
+    assert run_job(job) == "finished"
+    model = load_package(job.student_path)
+    assert model.organs.ids == ("liver", "spleen", "stomach") and model.provenance.method == method
