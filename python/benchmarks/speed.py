@@ -59,7 +59,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=PAGE)
     options = parser.parse_args()
-    lines = ["# Speed and memory", "", f"On {resolve_hardware('auto', 'auto').description}. Made by `python -m benchmarks.speed`.", ""]
+    lines = [
+        "# Speed and memory",
+        "",
+        f"On {resolve_hardware('auto', 'auto').description}. Made by `python -m benchmarks.speed`.",
+        "",
+    ]
     lines += [f"- `import organincrement`: {min(float(_python(_IMPORT)) for _ in range(3)):.3f} s", "", *_segmenting()]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -68,14 +73,21 @@ def main() -> None:
 
 def _segmenting() -> list[str]:
     rows = ["| classes | scan | uncertainty | seconds | peak RAM, MiB |", "| --- | --- | --- | --- | --- |"]
-    for classes, size, kind in ((6, 128, "none"), (6, 128, "perturbation"), (30, 160, "entropy"), (119, 160, "entropy")):
+    for classes, size, kind in (
+        (6, 128, "none"),
+        (6, 128, "perturbation"),
+        (30, 160, "entropy"),
+        (119, 160, "entropy"),
+    ):
         measured = json.loads(_python(_SEGMENT, str(classes), str(size), kind))
         rows.append(f"| {classes} | {size}³ | {kind} | {measured['seconds']:.1f} | {measured['mib']:.0f} |")
     return rows
 
 
 def _python(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT / "python", capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT / "python", capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 

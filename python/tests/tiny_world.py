@@ -83,7 +83,7 @@ def write_plan(order: Order) -> Path:
 
 
 def student_job(world: TinyWorld, folder: Path, method: str = "fine-tune", **overrides: Any) -> JobFolder:
-    """A job, not yet run, that adds site B's organ to the teacher. Args: overrides: `training__steps=4` and the like."""
+    """A job, not yet run, that adds site B's organ to the teacher; overrides: `training__steps=4` and the like."""
     named = {key.replace("__", "."): value for key, value in overrides.items()}
     plan = write_plan(
         Order(

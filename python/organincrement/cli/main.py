@@ -15,6 +15,8 @@ DONE, FAILED, USAGE, REFUSED, CANCELLED = range(5)
 
 def run() -> None:
     """Entry point of the `organincrement` command."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # not every terminal has every sign
     sys.exit(main(sys.argv[1:]))
 
 

@@ -21,15 +21,16 @@ class AxisMap:
 
     def source_range(self, output: slice) -> slice:
         """The source voxels that these output voxels read."""
+        if self.source_size == self.output_size:
+            return output
         low, _, _ = self._taps(output)
         return slice(int(low[0]), min(int(low[-1]) + 2, self.source_size))
 
-    def interpolate(self, values: Tensor, axis: int, output: slice) -> Tensor:
-        """Read `output` voxels from values that hold `source_range(output)` along `axis`."""
+    def interpolate(self, values: Tensor, axis: int, output: slice, first: int) -> Tensor:
+        """Read `output` voxels from values that hold the source from voxel `first` on along `axis`."""
         if self.source_size == self.output_size:
-            return values
+            return values.narrow(axis, output.start - first, output.stop - output.start)
         low, high, share = self._taps(output)
-        first = self.source_range(output).start
         weight_shape = [1] * values.ndim
         weight_shape[axis] = len(share)
         near, far = (values.index_select(axis, (index - first).to(values.device)) for index in (low, high))
@@ -44,17 +45,25 @@ class AxisMap:
         return low, (low + 1).clamp_max(self.source_size - 1), (position - low).float()
 
 
+def parts(box: Box, most_voxels: int) -> Iterator[Box]:
+    """Boxes of at most about `most_voxels` that tile a box."""
+    shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
+    for part in split(shape, shape, most_voxels):
+        yield tuple(slice(b.start + p.start, b.start + p.stop) for b, p in zip(box, part, strict=True))  # type: ignore[misc]
+
+
 def split(shape: tuple[int, int, int], source_shape: tuple[int, int, int], most_source_voxels: int) -> Iterator[Box]:
     """Boxes that tile the output; each reads at most about `most_source_voxels` source voxels."""
     pending: list[list[tuple[int, int]]] = [[(0, n) for n in shape]]
     while pending:
         box = pending.pop()
         edges = [(high - low) * source / n for (low, high), source, n in zip(box, source_shape, shape, strict=True)]
-        longest = max(range(3), key=lambda axis: edges[axis])
-        low, high = box[longest]
-        if edges[0] * edges[1] * edges[2] <= most_source_voxels or high - low < 2:
+        divisible = [axis for axis, (low, high) in enumerate(box) if high - low > 1]
+        if edges[0] * edges[1] * edges[2] <= most_source_voxels or not divisible:
             yield tuple(slice(a, b) for a, b in box)  # type: ignore[misc]
             continue
+        longest = max(divisible, key=lambda axis: edges[axis])
+        low, high = box[longest]
         middle = (low + high) // 2
         for part in ((middle, high), (low, middle)):
             pending.append([part if axis == longest else edge for axis, edge in enumerate(box)])

@@ -13,16 +13,22 @@ from organincrement.imaging.geometry import like_original
 from organincrement.imaging.perturbation import perturb
 from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
 from organincrement.imaging.volume import Volume
-from organincrement.inference.boxes import AxisMap, split
+from organincrement.inference.boxes import AxisMap, parts, split
 from organincrement.inference.reduce import as_percent, entropy_of_channels, label_and_entropy
 from organincrement.inference.windows import Box, Windows, average_windows
 
 UncertaintyKind = Literal["none", "entropy", "perturbation"]
 
+_PERTURBATIONS = 6  # where the model names none; arXiv 2103.05227: Q
+_REDUCTION_BYTES = 4 * 12  # for each output voxel: the maps that label_and_entropy and the resampling hold at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSettings:
-    """How to segment. `budget_bytes`: for the accumulated channels, whatever their number."""
+    """How to segment.
+
+    budget_bytes: for the accumulated channels whatever their number, and again for turning them into labels.
+    """
 
     uncertainty: UncertaintyKind = "none"
     budget_bytes: int = 256 * 2**20
@@ -56,18 +62,18 @@ def predict_volume(
     source = torch.from_numpy(grid.image_DHW)
     axes = tuple(AxisMap(source_size=s, output_size=o) for s, o in zip(grid.full_shape, grid.output_shape, strict=True))
     for output in split(grid.output_shape, grid.full_shape, settings.budget_bytes // (4 * channels)):
-        inside = _tissue_part(grid, axes, output)
+        read = tuple(axis.source_range(o) for axis, o in zip(axes, output, strict=True))
+        inside = _tissue_part(grid, read)
         if inside is None:
             continue
         box = tuple(slice(s.start - o, s.stop - o) for s, o in zip(inside, grid.offset, strict=True))
         mean = average_windows(source, windows, box, predict, channels, device, settings.between)  # type: ignore[arg-type]
-        mean = _with_surroundings(mean, inside, axes, output, class_count)
-        box_labels, entropy = _reduce(
-            mean, axes, output, class_count, manifest.inference.temperature, settings.uncertainty
-        )
-        labels[output] = box_labels.cpu().numpy()
-        if percent is not None and entropy is not None:
-            percent[output] = as_percent(entropy, class_count).cpu().numpy()
+        held = _Held(mean=_with_surroundings(mean, inside, read, class_count), axes=axes, read=read)
+        for part in parts(output, settings.budget_bytes // _REDUCTION_BYTES):
+            found, entropy = _reduce(held, part, class_count, manifest.inference.temperature, settings.uncertainty)
+            labels[part] = found.cpu().numpy()
+            if percent is not None:
+                percent[part] = as_percent(entropy, class_count).cpu().numpy()
     return Prediction(
         labels_DHW=_back(labels, image, manifest),
         uncertainty_DHW=None if percent is None else _back(percent, image, manifest),
@@ -79,43 +85,48 @@ def _back(array_DHW: np.ndarray, image: Volume, manifest: ModelManifest) -> np.n
     return np.ascontiguousarray(like_original(untransposed, image, manifest.preprocessing.orientation))
 
 
-def _tissue_part(grid: NetworkGrid, axes: tuple[AxisMap, ...], output: Box) -> Box | None:
-    """What the output box reads of the part of the network's grid that holds tissue; None where it reads none."""
-    wanted = [axis.source_range(o) for axis, o in zip(axes, output, strict=True)]
+def _tissue_part(grid: NetworkGrid, read: tuple[slice, ...]) -> Box | None:
+    """The part of the voxels read that lies in the grid's box of tissue; None where none does."""
     ends = [min(o + n, full) for o, n, full in zip(grid.offset, grid.image_DHW.shape, grid.full_shape, strict=True)]
-    part = [
-        slice(max(w.start, o), min(w.stop, e))
-        for w, o, e in zip(wanted, (max(o, 0) for o in grid.offset), ends, strict=True)
-    ]
+    part = [slice(max(r.start, o, 0), min(r.stop, end)) for r, o, end in zip(read, grid.offset, ends, strict=True)]
     return tuple(part) if all(p.stop > p.start for p in part) else None  # type: ignore[return-value]
 
 
-def _with_surroundings(mean: Tensor, inside: Box, axes: tuple[AxisMap, ...], output: Box, class_count: int) -> Tensor:
-    """Certain background around the tissue, so that the box holds all that its output voxels read."""
-    wanted = [axis.source_range(o) for axis, o in zip(axes, output, strict=True)]
-    if all(w == i for w, i in zip(wanted, inside, strict=True)):
+def _with_surroundings(mean: Tensor, inside: Box, read: tuple[slice, ...], class_count: int) -> Tensor:
+    """Certain background around the tissue, so that all voxels read are there."""
+    if inside == read:
         return mean
-    whole = torch.zeros(mean.shape[0], *(w.stop - w.start for w in wanted), device=mean.device)
+    whole = torch.zeros(mean.shape[0], *(r.stop - r.start for r in read), device=mean.device)
     whole[0] = 30.0  # as a logit: certain to 1e-13
     if mean.shape[0] == 2 * class_count:
         whole[class_count] = 1.0  # as a probability
-    place = tuple(slice(i.start - w.start, i.stop - w.start) for i, w in zip(inside, wanted, strict=True))
+    place = tuple(slice(i.start - r.start, i.stop - r.start) for i, r in zip(inside, read, strict=True))
     whole[(slice(None), *place)] = mean
     return whole
 
 
-def _reduce(
-    mean: Tensor, axes: tuple[AxisMap, ...], output: Box, class_count: int, temperature: float, kind: UncertaintyKind
-) -> tuple[Tensor, Tensor | None]:
-    def resampled(channel: int) -> Tensor:
-        values = mean[channel]
-        for axis, (axis_map, wanted) in enumerate(zip(axes, output, strict=True)):
-            values = axis_map.interpolate(values, axis, wanted)
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """Averaged channels (C, D, H, W) on the voxels `read` of the network's grid."""
+
+    mean: Tensor
+    axes: tuple[AxisMap, ...]
+    read: tuple[slice, ...]
+
+    def resampled(self, channel: int, output: Box) -> Tensor:
+        """One channel on these output voxels."""
+        values = self.mean[channel]
+        for axis, (axis_map, wanted, read) in enumerate(zip(self.axes, output, self.read, strict=True)):
+            values = axis_map.interpolate(values, axis, wanted, read.start)
         return values
 
-    labels, entropy = label_and_entropy((resampled(c) for c in range(class_count)), temperature)
+
+def _reduce(
+    held: _Held, output: Box, class_count: int, temperature: float, kind: UncertaintyKind
+) -> tuple[Tensor, Tensor]:
+    labels, entropy = label_and_entropy((held.resampled(c, output) for c in range(class_count)), temperature)
     if kind == "perturbation":
-        entropy = entropy_of_channels(resampled(class_count + c) for c in range(class_count))
+        entropy = entropy_of_channels(held.resampled(class_count + c, output) for c in range(class_count))
     return labels, entropy
 
 
@@ -124,7 +135,8 @@ def _window_predictor(
 ) -> Callable[[Tensor, int], Tensor]:
     """Logits of a window; with perturbation, also the mean probabilities over Q perturbed copies of it."""
     mirrors = _mirror_sets(manifest.inference.mirror_axes)
-    temperature, copies = manifest.inference.temperature, manifest.uncertainty.perturbations or 0
+    temperature, asked = manifest.inference.temperature, manifest.uncertainty.perturbations
+    copies = asked if asked > 0 else _PERTURBATIONS
 
     def logits(x_11DHW: Tensor) -> Tensor:
         with torch.autocast(x_11DHW.device.type, settings.autocast, enabled=settings.autocast is not None):

@@ -8,6 +8,8 @@ from organincrement.contract.results import Region, Regions
 from organincrement.imaging.volume import Volume
 
 THRESHOLD_PERCENT = 30
+_STEP_PERCENT = 10
+_LARGEST_MM3 = 5000.0
 _LEAST_MM3 = 50.0
 _MOST_REGIONS = 200
 _FACE_AND_EDGE_NEIGHBOURS = ndimage.generate_binary_structure(3, 2)
@@ -16,18 +18,46 @@ _FACE_AND_EDGE_NEIGHBOURS = ndimage.generate_binary_structure(3, 2)
 def uncertain_regions(labels: Volume, uncertainty_DHW: np.ndarray, organs: LabelSpace) -> Regions:
     """Connected regions of at least 30 % uncertainty and 50 mm³, by volume.
 
+    A region of more than 5 ml, such as the whole rim of an organ, is of no help: it is replaced by its more uncertain
+    parts, at 40 %, 50 % and so on.
+
     Args: labels: the segmentation. uncertainty_DHW: per cent of log C, same grid.
     Returns: at most 200 regions; a region belongs to the organ that most of its voxels, or else its neighbours, have.
     """
-    components, count = ndimage.label(uncertainty_DHW >= THRESHOLD_PERCENT, _FACE_AND_EDGE_NEIGHBOURS)
-    if count == 0:
-        return Regions(regions=())
     voxel_mm3 = float(np.prod(labels.spacing_mm))
+    components = _components(uncertainty_DHW, voxel_mm3)
     sizes = np.bincount(components.ravel())[1:]
     boxes = ndimage.find_objects(components)
     largest = [int(i) for i in np.argsort(-sizes, kind="stable") if sizes[i] * voxel_mm3 >= _LEAST_MM3][:_MOST_REGIONS]
     found = (_region(labels, uncertainty_DHW, components, index, boxes[index], organs, voxel_mm3) for index in largest)
     return Regions(regions=tuple(region for region in found if region is not None))
+
+
+def _components(uncertainty_DHW: np.ndarray, voxel_mm3: float) -> np.ndarray:
+    """Numbers of the regions, from 1; 0 elsewhere."""
+    regions = np.zeros(uncertainty_DHW.shape, np.int32)
+    threshold, active = THRESHOLD_PERCENT, uncertainty_DHW >= THRESHOLD_PERCENT
+    while active.any():
+        parts, count = ndimage.label(active, _FACE_AND_EDGE_NEIGHBOURS)
+        threshold += _STEP_PERCENT
+        higher = uncertainty_DHW >= threshold
+        too_large = np.bincount(parts.ravel(), minlength=count + 1) * voxel_mm3 > _LARGEST_MM3
+        # a region whose parts would all be too small to be shown stays whole, rather than be lost
+        shown = _large_enough(active & higher, voxel_mm3)
+        splits = too_large & (np.bincount(parts[shown], minlength=count + 1) > 0)
+        splits[0] = False
+        kept = active & ~splits[parts]
+        regions[kept] = int(regions.max()) + parts[kept]
+        active = splits[parts] & higher
+    return regions
+
+
+def _large_enough(mask: np.ndarray, voxel_mm3: float) -> np.ndarray:
+    """The mask without its connected parts of less than 50 mm³."""
+    parts, _ = ndimage.label(mask, _FACE_AND_EDGE_NEIGHBOURS)
+    kept = np.bincount(parts.ravel()) * voxel_mm3 >= _LEAST_MM3
+    kept[0] = False
+    return kept[parts]
 
 
 def _region(labels: Volume, uncertainty_DHW: np.ndarray, components: np.ndarray, index: int, box: tuple[slice, ...],

@@ -19,7 +19,7 @@ _SIGMA_SHARE = 1 / 8  # of the patch edge, as nnU-Net
 class Windows:
     """A regular grid of windows over an image of `shape` (≥ `patch` along each axis).
 
-    `step`: distance between neighbours as a share of the patch, at most; windows are spread evenly.
+    `step`: distance between neighbours as a share of the patch, at most (but a voxel); windows are spread evenly.
     """
 
     shape: tuple[int, int, int]
@@ -46,7 +46,8 @@ class Windows:
 
 
 def _axis_starts(size: int, patch: int, step: float) -> tuple[int, ...]:
-    count = math.ceil((size - patch) / (patch * step)) + 1 if size > patch else 1
+    # nearer than a voxel, windows would only repeat each other
+    count = math.ceil((size - patch) / max(patch * step, 1)) + 1 if size > patch else 1
     return tuple(round(i * (size - patch) / max(count - 1, 1)) for i in range(count))
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -113,12 +113,12 @@ class MethodInputs:
 class ContinualMethod(Protocol):
     """One paper or baseline. Constructed from MethodInputs; holds no other state than its teachers and settings."""
 
-    name: str
-    summary: str
-    paper: Citation
-    needs: Needs
-    Config: type
-    presets: Mapping[str, Preset]
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    paper: ClassVar[Citation]
+    needs: ClassVar[Needs]
+    Config: ClassVar[type]
+    presets: ClassVar[dict[str, Preset]]
 
     def __init__(self, inputs: MethodInputs) -> None: ...
 
@@ -158,7 +158,8 @@ def configure(config_type: type, values: Mapping[str, Any]) -> Any:
         if name not in fields:
             raise MethodError(f"setting '{name}' is unknown; there are: {', '.join(fields)}")
         _check_setting(fields[name], value)
-    return config_type(**{name: type(fields[name].default)(value) for name, value in values.items()})
+    defaults: dict[str, Any] = {name: described.default for name, described in fields.items()}
+    return config_type(**{name: type(defaults[name])(value) for name, value in values.items()})
 
 
 def _check_setting(described: "dataclasses.Field[Any]", value: Any) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -18,7 +19,7 @@ from organincrement.contract.labels import LabelSpace
 from organincrement.contract.model import ModelManifest, SoftmaxHead, Weights
 from organincrement.contract.package import manifest_sha256, read_manifest, read_weights
 from organincrement.models.errors import ModelError
-from organincrement.networks.build import build_network
+from organincrement.networks.build import build_network, count_parameters
 from organincrement.networks.sizing import NetworkSpec
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -59,32 +60,63 @@ def load_package(path: Path) -> LoadedModel:
     Raises: ContractError or ModelError naming the package, where the manifest, a hash or the weights do not fit.
     """
     manifest = read_manifest(path)
-    if not isinstance(manifest.head, SoftmaxHead) or len(manifest.weights) != 1:
-        raise ModelError(f"{path.name}: only packages with one softmax network can be run")
-    out_channels = manifest.network.args.get("out_channels")
-    if out_channels != 1 + len(manifest.organs):
-        raise ModelError(
-            f"{path.name}: the network has {out_channels} output channels, but {len(manifest.organs)} organs and background"
-        )
-    network = build_network(manifest.network.kind, manifest.network.args)
+    _check_runnable(manifest, path.name)
     data = read_weights(path, manifest.weights[0])
-    try:
-        network.load_state_dict(safetensors.torch.load(data))
-    except (RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(f"{path.name}: the weights do not fit the network of model.json ({reason})") from error
+    network = _filled_network(manifest, data, path.name)
     return LoadedModel(
         manifest=manifest, network=network.eval(), sha256=manifest_sha256(path), provenance=_provenance(data)
     )
 
 
+def _check_runnable(manifest: ModelManifest, name: str) -> None:
+    if not isinstance(manifest.head, SoftmaxHead) or len(manifest.weights) != 1:
+        raise ModelError(f"{name}: only packages with one softmax network can be run")
+    out_channels, organs = manifest.network.args.get("out_channels"), len(manifest.organs)
+    if out_channels != 1 + organs:
+        raise ModelError(f"{name}: the network has {out_channels} output channels, but {organs} organs and background")
+    if manifest.network.args.get("in_channels") != 1 or len(manifest.preprocessing.channels) != 1:
+        raise ModelError(f"{name}: only networks with one input channel can be run")
+    way = (manifest.inference.window, manifest.inference.average, manifest.preprocessing.output_resampling)
+    if way != ("gaussian", "logits", "linear") or len(manifest.inference.patch) != 3:
+        raise ModelError(f"{name}: only 3-D gaussian windows of averaged logits, resampled linearly, can be run")
+
+
+def _filled_network(manifest: ModelManifest, weights: bytes, name: str) -> nn.Module:
+    described = manifest.network
+    # nothing is allocated on the meta device, so that a small file cannot ask for a huge network
+    with torch.device("meta"):
+        parameters = count_parameters(build_network(described.kind, described.args))
+    if parameters > len(weights):
+        raise ModelError(f"{name}: model.json describes {parameters} weights, more than its file of weights can hold")
+    network = build_network(described.kind, described.args)
+    try:
+        network.load_state_dict(safetensors.torch.load(weights))
+    except (RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ModelError(f"{name}: the weights do not fit the network of model.json ({reason})") from error
+    return network
+
+
 def _provenance(weights: bytes) -> Provenance:
-    """From the header of a safetensors file: eight bytes of length, then JSON with free text under __metadata__."""
-    header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
-    told = header.get("__metadata__") or {}
+    """From the free text that a safetensors file may have under __metadata__."""
+    told = _header(weights)[0].get("__metadata__") or {}
     return Provenance(
         method=told.get("method", "imported"), dataset_sha256=told.get("dataset_sha256", ""), made=told.get("made", "")
     )
+
+
+def _header(weights: bytes) -> tuple[dict[str, Any], int]:
+    """The header of a safetensors file and where it ends: eight bytes of length, then JSON."""
+    end = 8 + int.from_bytes(weights[:8], "little")
+    return json.loads(weights[8:end]), end
+
+
+def _with_sorted_header(weights: bytes) -> bytes:
+    """safetensors writes its header in an order that differs from run to run; equal models are to have equal hashes."""
+    header, end = _header(weights)
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + weights[end:]
 
 
 def save_package(folder: Path, manifest: ModelManifest, state: Mapping[str, Tensor], provenance: Provenance) -> str:
@@ -97,7 +129,7 @@ def save_package(folder: Path, manifest: ModelManifest, state: Mapping[str, Tens
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     tensors = {name: weight.detach().cpu().contiguous().clone() for name, weight in state.items()}
-    data = safetensors.torch.save(tensors, metadata=asdict(provenance))
+    data = _with_sorted_header(safetensors.torch.save(tensors, metadata=asdict(provenance)))
     write_atomic(partial / WEIGHTS_FILE, data)
     listed = Weights(file=WEIGHTS_FILE, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
     codec.write(replace(manifest, weights=(listed,)), partial / "model.json")

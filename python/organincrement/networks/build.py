@@ -41,13 +41,13 @@ def count_parameters(network: nn.Module) -> int:
 def _check_sizes(kind: str, args: Arguments) -> None:
     """Refuse what would ask for far more memory or time than any network needs, before anything is made."""
     for name in ("in_channels", "out_channels"):
-        if name not in args:
+        if args.get(name) is None:
             raise NetworkError(f"network '{kind}': argument '{name}' is missing")
     for name, value in args.items():
         most = _LARGEST.get(name)
-        if most is not None and value is not None and not _sizes_fit(value, most):
+        if most is not None and value is not None and not _fits(value, most):
             raise NetworkError(
-                f"network '{kind}': argument '{name}' must hold whole numbers from 1 to {most}, at most {_MOST_STAGES}"
+                f"network '{kind}': '{name}' must be whole numbers from 1 to {most}, at most {_MOST_STAGES} of them"
             )
 
 
@@ -58,9 +58,9 @@ _LARGEST = {
 }  # fmt: skip
 
 
-def _sizes_fit(value: Any, most: int) -> bool:
-    if isinstance(value, list | tuple):
-        return 0 < len(value) <= _MOST_STAGES and all(_sizes_fit(item, most) for item in value)
+def _fits(value: Any, most: int, lists: int = 2) -> bool:
+    if isinstance(value, list | tuple) and lists:
+        return 0 < len(value) <= _MOST_STAGES and all(_fits(item, most, lists - 1) for item in value)
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
 
 
@@ -119,6 +119,8 @@ def _segresnet(
 ) -> nn.Module:
     from monai.networks.nets import SegResNet
 
+    if len(blocks_up) != len(blocks_down) - 1:
+        raise ValueError(f"blocks_up must have {len(blocks_down) - 1} numbers, not {len(blocks_up)}")
     return SegResNet(
         spatial_dims=3, in_channels=in_channels, out_channels=out_channels, init_filters=init_filters,
         blocks_down=list(blocks_down), blocks_up=list(blocks_up), norm=("INSTANCE", {"affine": True}),

@@ -89,12 +89,9 @@ def run_demo(
     say("5/5  segmenting one of them, with an uncertainty map")
     case = datasets["test"].cases()[0]
     request = SegmentRequest(
-        model=packages[DEFAULT],
-        out=out / "segmentation",
-        images=[datasets["test"].image_path(case)],
-        uncertainty="perturbation",
+        model=packages[DEFAULT], out=out / "segmentation", images=[datasets["test"].image_path(case)]
     )
-    example = next(iter(segment(request)))
+    example = next(segment(request))
     result = DemoResult(out=out, evaluations=evaluations, seconds=seconds, example=example, example_case=case.id)
     report = _write_report(result, packages, datasets["test"], time.monotonic() - started)
     say(f"done in {(time.monotonic() - started) / 60:.1f} min")

@@ -5,6 +5,8 @@ from typing import Any
 
 from organincrement.methods.registry import METHODS
 
+_NEEDS = {"none": "labels", "one": "one teacher, new labels", "many": "several teachers"}
+
 
 def describe_methods() -> list[dict[str, Any]]:
     """Name, summary, paper, needs, presets and settings of each method, in the registry's order."""
@@ -38,7 +40,8 @@ def methods_page() -> str:
         "# Methods",
         "",
         "Made from the registry by `python -m organincrement.workflows.describe_methods`; a test compares.",
-        "`practical` is the default preset. What each departure does, measured: [benchmarks/presets.md](benchmarks/presets.md).",
+        "`practical` is the default preset. What each departure does, measured: "
+        "[benchmarks/presets.md](benchmarks/presets.md).",
         "",
         "| method | what it does | needs | source |",
         "| --- | --- | --- | --- |",
@@ -48,7 +51,7 @@ def methods_page() -> str:
         paper = method["paper"]
         source = f"{paper['authors']}, {paper['venue']} {paper['year']}"
         source = f"[{source}]({paper['url']})" if paper["url"] else source
-        needs = {"none": "labels", "one": "one teacher, new labels", "many": "several teachers"}[method["needs"]["teachers"]]
+        needs = _NEEDS[method["needs"]["teachers"]]
         lines.append(f"| `{method['name']}` | {method['summary']} | {needs} | {source} |")
     for method in described:
         lines += ["", f"## {method['name']}", "", *_settings_table(method)]
@@ -61,12 +64,13 @@ def _settings_table(method: dict[str, Any]) -> list[str]:
     for setting in method["settings"]:
         values = [method["presets"][name]["settings"].get(setting["name"], setting["default"]) for name in presets]
         unit = f", {setting['unit']}" if setting["unit"] else ""
-        rows.append(f"| `{setting['name']}` | {setting['help']}{unit} | {' | '.join(_shown(value) for value in values)} |")
+        shown = " | ".join(_shown(value) for value in values)
+        rows.append(f"| `{setting['name']}` | {setting['help']}{unit} | {shown} |")
     for field in ("steps", "batch", "optimizer", "schedule", "ema"):
         values = [method["presets"][name]["recipe"][field] for name in presets]
         rows.append(f"| `training.{field}` | | {' | '.join(_shown(value) for value in values)} |")
     notes = [f"{name}: {method['presets'][name]['note']}" for name in presets if method["presets"][name]["note"]]
-    return rows + ([""] + notes if notes else [])
+    return [*rows, "", *notes] if notes else rows
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,10 @@ def test_more_gpu_memory_gives_a_larger_network_that_fits():
     sizes = [network_size(memory, batch=2, on_gpu=True) for memory in (GIB // 4, 4 * GIB, 12 * GIB, 80 * GIB)]
     rungs = [LADDER.index(size) for size in sizes]
     assert rungs == sorted(rungs) and rungs[-1] == len(LADDER) - 1 and len(set(rungs)) > 2
-    assert all(activation_bytes(size, 2) <= memory for size, memory in zip(sizes[1:], (4 * GIB, 12 * GIB, 80 * GIB), strict=True))
+    assert all(
+        activation_bytes(size, 2) <= memory
+        for size, memory in zip(sizes[1:], (4 * GIB, 12 * GIB, 80 * GIB), strict=True)
+    )
 
 
 def test_a_cpu_gets_no_network_that_takes_it_days_however_much_memory_it_has():

@@ -33,7 +33,7 @@ def test_the_last_three_and_the_best_are_kept_with_their_digests(tmp_path):
     assert value_of(load_best(tmp_path)) == 20
     for name in names:
         digest = hashlib.sha256((tmp_path / f"{name}.pt").read_bytes()).hexdigest()
-        assert (tmp_path / f"{name}.sha256").read_text().strip() == digest
+        assert (tmp_path / f"{name}.sha256").read_text(encoding="utf-8").strip() == digest
 
 
 def test_the_file_and_digest_that_are_returned_are_those_on_disk(tmp_path):

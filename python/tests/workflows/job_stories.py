@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -14,6 +15,7 @@ from organincrement.contract.events import read_events
 from organincrement.contract.job import JobFolder
 from organincrement.contract.package import read_manifest
 from organincrement.training import checkpoint
+from organincrement.training.checkpoint import load_newest
 from organincrement.training.reporting import Reporter
 from organincrement.workflows import cases_cache, train
 from organincrement.workflows.train import run_job
@@ -83,16 +85,36 @@ def weights_of(job: JobFolder) -> dict[str, torch.Tensor]:
 
 
 def assert_same_student(job: JobFolder, reference: JobFolder) -> None:
-    """Bit for bit the same weights, and the same manifest but for the hash of the file that holds them.
+    """Bit for bit the same weights and last checkpoint, and the same manifest but for the hash of the weights' file.
 
+    The package holds the best weights, which may be early ones; the last checkpoint tells whether all went on alike.
     The order in which safetensors writes a header's notes is random, so two files of the same weights differ.
     """
     weights, expected = weights_of(job), weights_of(reference)
     assert weights.keys() == expected.keys()
     different = [name for name, tensor in weights.items() if not torch.equal(tensor, expected[name])]
     assert different == []
+    last, wanted_last = (load_newest(of.checkpoint_path) for of in (job, reference))
+    assert last[0] == wanted_last[0]
+    assert_same_state({**last[1], "plan_sha256": ""}, {**wanted_last[1], "plan_sha256": ""})
     made, wanted = (replace(read_manifest(of.student_path), weights=()) for of in (job, reference))
     assert made == wanted
+
+
+def assert_same_state(state: Any, expected: Any, where: str = "state") -> None:
+    """Dicts, lists, tensors and numbers, all of them equal."""
+    assert type(state) is type(expected), where
+    if isinstance(state, dict):
+        assert state.keys() == expected.keys(), where
+        for key in state:
+            assert_same_state(state[key], expected[key], f"{where}.{key}")
+    elif isinstance(state, list | tuple):
+        for index, (one, other) in enumerate(zip(state, expected, strict=True)):
+            assert_same_state(one, other, f"{where}[{index}]")
+    elif isinstance(state, torch.Tensor):
+        assert torch.equal(state, expected), where
+    else:
+        assert state == expected, where
 
 
 def assert_events_are_whole(job: JobFolder) -> None:

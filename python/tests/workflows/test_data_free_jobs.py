@@ -43,7 +43,7 @@ def watched():
 
 
 def read_lines(job):
-    return [tuple(line.split()) for line in job.reads_log.read_text().splitlines()]
+    return [tuple(line.split()) for line in job.reads_log.read_text(encoding="utf-8").splitlines()]
 
 
 def test_the_read_log_lists_every_file_of_the_planned_cases_and_nothing_else(tiny_world, tiny_student):
@@ -65,7 +65,7 @@ def test_the_teachers_old_dataset_is_not_opened_for_it_is_not_there(tiny_world, 
     assert any(str(tiny_world.teacher.resolve()) in path for path in opened)
     assert any(str(tiny_world.site_b.path.resolve()) in path for path in opened)
     assert not [path for path in opened if "site-a" in path or str(hidden) in path]
-    assert "site-a" not in job.plan_path.read_text()
+    assert "site-a" not in job.plan_path.read_text(encoding="utf-8")
 
 
 def test_a_first_model_reads_each_case_once_though_it_is_held_back(tiny_world):
@@ -117,5 +117,5 @@ def test_started_says_what_auto_became(tiny_student):
 def test_a_finished_job_keeps_no_copy_of_a_patient(tiny_world, tiny_student):
     left = {path.relative_to(tiny_student.path).parts[0] for path in tiny_student.path.rglob("*")}
     assert left == {"plan.json", "events.jsonl", "reads.log", "checkpoint", "student", "process.lock"}
-    told = codec.dumps(tiny_student.plan()) + tiny_student.events_path.read_text()
+    told = codec.dumps(tiny_student.plan()) + tiny_student.events_path.read_text(encoding="utf-8")
     assert str(tiny_world.root) not in told

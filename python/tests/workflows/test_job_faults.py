@@ -1,8 +1,6 @@
 """What goes wrong while a job runs: divergence, a full disk, too little memory, damaged or changed files."""
 
 import errno
-import json
-import shutil
 
 import pytest
 import torch
@@ -17,9 +15,8 @@ from organincrement.methods.fine_tune import FineTune
 from organincrement.methods.protocol import LossTerms
 from organincrement.models import package
 from organincrement.training import checkpoint
-from organincrement.training.signals import DiskFull, Diverged, PlanChanged
+from organincrement.training.signals import DiskFull, Diverged
 from organincrement.workflows import jobs, train
-from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.failures import failure_of
 from organincrement.workflows.train import create_job, run_job
 
@@ -100,7 +97,7 @@ def test_gradients_that_overflow_do_not_reach_the_weights(undisturbed, tmp_path,
         return LossTerms(terms={**terms.terms, "steep": infinite})
 
     monkeypatch.setattr(FineTune, "loss", steep)
-    assert run_job(job) == "finished" and "not_finite" in warnings_of(job)
+    assert run_job(job) == "finished" and "at step 4" in warnings_of(job)["not_finite"]
 
 
 @pytest.mark.parametrize("writes", [0, 2, 5])
@@ -221,61 +218,6 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_said(undisturbed, tmp_pa
     assert_same_student(job, reference)
 
 
-def test_a_dataset_that_changed_after_planning_is_refused_by_name(tiny_world, tmp_path):
-    dataset = copied(tiny_world.site_b, tmp_path / "ward-7")
-    plan = write_plan(Order(dataset=dataset.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher))
-    job = create_job(plan, tmp_path / "job")
-    dataset.move(dataset.cases()[0].id, "submitted", "me", "look again")
-    with pytest.raises(WorkflowError, match=r"^ward-7: has changed since the plan was made: make a new plan"):
-        run_job(job)
-    assert job.status().failure.code == "bad_input"
-
-
-@pytest.mark.parametrize("kind", ["image", "label"])
-def test_a_file_that_is_not_the_one_approved_is_refused_by_name(tiny_world, tmp_path, kind):
-    dataset = copied(tiny_world.site_b, tmp_path / "ward-7")
-    plan = write_plan(Order(dataset=dataset.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher))
-    first, second = dataset.cases()[:2]
-    path_of = dataset.image_path if kind == "image" else dataset.label_path
-    shutil.copy(path_of(second), path_of(first))
-    job = create_job(plan, tmp_path / "job")
-    with pytest.raises(WorkflowError, match="has changed since the dataset recorded it") as refusal:
-        run_job(job)
-    assert str(refusal.value).startswith(path_of(first).name)
-
-
-@pytest.mark.parametrize("part", ["model.json", "weights.safetensors"])
-def test_a_teacher_that_changed_after_planning_is_refused_by_name(tiny_world, tmp_path, part):
-    teacher = tmp_path / "head-neck-4"
-    shutil.copytree(tiny_world.teacher, teacher)
-    plan = write_plan(Order(dataset=tiny_world.site_b.path, out=tmp_path / "plan.json", teacher=teacher))
-    job = create_job(plan, tmp_path / "job")
-    if part == "model.json":
-        manifest = json.loads((teacher / part).read_text())
-        (teacher / part).write_text(json.dumps({**manifest, "licence": "another"}))
-    else:
-        data = bytearray((teacher / part).read_bytes())
-        data[-1] ^= 1
-        (teacher / part).write_bytes(bytes(data))
-    said = "has changed since the plan was made" if part == "model.json" else f"{part} is not the file"
-    with pytest.raises((WorkflowError, ContractError), match="head-neck-4") as refusal:
-        run_job(job)
-    assert said in str(refusal.value) and "\n" not in str(refusal.value)
-    assert job.status().failure.code == "bad_input"
-
-
-def test_a_plan_that_was_edited_after_the_start_is_refused(undisturbed, tmp_path, monkeypatch):
-    job = create_job(undisturbed[0], tmp_path / "job")
-    at_step(monkeypatch, 3, job.request_pause)
-    assert run_job(job) == "paused"
-    plan = json.loads(job.plan_path.read_text())
-    plan["training"]["steps"] = 7
-    job.plan_path.write_text(json.dumps(plan))
-    jobs.resume(job)
-    with pytest.raises(PlanChanged, match=r"plan\.json: has changed since the job started"):
-        run_job(job)
-
-
 def test_what_a_failed_job_says_tells_nobodys_folders(tiny_world, tmp_path):
     dataset = copied(tiny_world.site_b, tmp_path / "ward-7")
     plan = write_plan(Order(dataset=dataset.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher))
@@ -284,7 +226,7 @@ def test_what_a_failed_job_says_tells_nobodys_folders(tiny_world, tmp_path):
     with pytest.raises(ContractError):
         run_job(job)
     assert job.status().failure.message.startswith("ward-7/dataset.json: is not valid JSON")
-    assert str(tmp_path) not in job.events_path.read_text()
+    assert str(tmp_path) not in job.events_path.read_text(encoding="utf-8")
 
 
 def test_an_error_of_our_own_leaves_where_it_arose_in_the_log(undisturbed, tmp_path, monkeypatch):
@@ -296,7 +238,7 @@ def test_an_error_of_our_own_leaves_where_it_arose_in_the_log(undisturbed, tmp_p
     assert (
         failure.code == "internal" and failure.message.startswith("TypeError: ") and "process.log" in failure.what_to_do
     )
-    log = job.log_path.read_text()
+    log = job.log_path.read_text(encoding="utf-8")
     assert "in _batches" in log and "TypeError" in log and str(tmp_path) not in log
 
 

@@ -29,7 +29,7 @@ def running(job, within_s=60.0):
     """Wait until a detached job has done a step; returns its process."""
     deadline = time.monotonic() + within_s
     while job.status().step < 1:
-        assert time.monotonic() < deadline, job.log_path.read_text()
+        assert time.monotonic() < deadline, job.log_path.read_text(encoding="utf-8")
         time.sleep(0.02)
     return psutil.Process(job.process().pid)
 
@@ -71,13 +71,13 @@ def test_a_pause_is_said_wherever_it_finds_the_job(uninterrupted, tmp_path, monk
 
 
 def test_a_detached_job_pauses_ends_its_process_and_goes_on_where_it_was(tiny_world, tmp_path):
-    job = student_job(tiny_world, tmp_path, "fine-tune", training__steps=150, validation__every_steps=50)
+    job = student_job(tiny_world, tmp_path, "fine-tune", training__steps=100, validation__every_steps=50)
     process = jobs.start_detached(job)
     running(job)
     jobs.pause(job)
     assert process.wait(30) == 0
     status = job.status()
-    assert status.state == "paused" and 0 < status.step < 150 and job.process() is None
+    assert status.state == "paused" and 0 < status.step < 100 and job.process() is None
     assert (job.checkpoint_path / f"step_{status.step:09d}.pt").is_file()
     jobs.resume(job)
     again = jobs.start_detached(job)
@@ -85,7 +85,7 @@ def test_a_detached_job_pauses_ends_its_process_and_goes_on_where_it_was(tiny_wo
     reference = create_job(tmp_path / "plan.json", tmp_path / "reference")
     assert run_job(reference) == "finished"
     assert_same_student(job, reference)
-    log = job.log_path.read_text()
+    log = job.log_path.read_text(encoding="utf-8")
     assert "paused" in log and "finished" in log and str(tmp_path) not in log
 
 

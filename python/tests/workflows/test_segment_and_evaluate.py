@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from tiny_world import NEW, OLD, SHAPE, copied
 
 from organincrement.contract import codec
@@ -84,7 +85,7 @@ def test_the_report_names_model_and_scan_by_hash_and_measures_every_organ(segmen
     assert [(organ.id, organ.volume_mm3) for organ in report.organs] == [
         (organ, pytest.approx((labels.array_DHW == i).sum() * voxel_mm3, rel=1e-4)) for i, organ in enumerate(ORGANS, 1)
     ]
-    assert str(scan.parent) not in (segmented / "report.json").read_text()
+    assert str(scan.parent) not in (segmented / "report.json").read_text(encoding="utf-8")
 
 
 def test_uncertain_regions_are_largest_first_and_inside_the_scan(segmented, scan):
@@ -97,6 +98,23 @@ def test_uncertain_regions_are_largest_first_and_inside_the_scan(segmented, scan
     for region in regions:
         centre_lps = np.array(region.center_ras_mm) * (-1, -1, 1)
         assert (centre_lps >= np.minimum(*corners) - 10).all() and (centre_lps <= np.maximum(*corners) + 10).all()
+
+
+def test_where_nothing_is_resampled_labels_are_what_the_network_says_of_each_voxel(scan, tiny_student, tmp_path):
+    model, image = load_package(tiny_student.student_path), read_image(scan)
+    manifest = replace(
+        model.manifest,
+        preprocessing=replace(model.manifest.preprocessing, spacing_mm=image.spacing_mm),
+        inference=replace(model.manifest.inference, patch=SHAPE),
+    )
+    save_package(tmp_path / "whole", manifest, shared_state(model.network), model.provenance)
+    labels = segment_one(tmp_path / "whole", scan, tmp_path / "out", uncertainty="none")
+    scaling = manifest.preprocessing.normalisation
+    x_DHW = (np.clip(image.array_DHW, *scaling.clip_hu) - scaling.mean) / scaling.std
+    with torch.inference_mode():
+        said_DHW = model.network(torch.from_numpy(x_DHW[None, None].astype(np.float32)))[0].argmax(0).numpy()
+    # a CPU that computes in bfloat16 rounds
+    assert len(np.unique(said_DHW)) > 1 and (labels.array_DHW == said_DHW).mean() > 0.99
 
 
 def test_a_scan_stored_the_other_way_round_is_segmented_alike(segmented, scan, tiny_student, tmp_path):
@@ -228,4 +246,6 @@ def test_a_scan_with_a_nan_is_refused_by_name(scan, tiny_student, tmp_path):
 
 
 def test_figures_in_json_are_never_nan(evaluation):
-    json.loads((evaluation[0] / "evaluation.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    json.loads(
+        (evaluation[0] / "evaluation.json").read_text(encoding="utf-8"), parse_constant=lambda name: pytest.fail(name)
+    )

@@ -4,13 +4,16 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
+import torch
 from job_stories import weights_of
-from tiny_world import SHAPE, Order, student_job, write_plan
+from tiny_world import QUICK, SHAPE, Order, student_job, write_plan
 
 from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.imaging.phantom.scan import SITES
 from organincrement.models.package import load_package
+from organincrement.workflows.make_plan import PlanRequest, make_plan
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
+from organincrement.workflows.setup import set_up
 from organincrement.workflows.train import create_job, run_job
 
 
@@ -87,16 +90,36 @@ def test_metrics_are_those_of_the_held_back_case(tiny_student):
     assert {row.organ: row.dice for row in metrics.agreement_with_teacher} == finished["agreement"]
 
 
-@pytest.mark.parametrize(("threshold", "recommended"), [(0.0, True), (1.0, False)])
-def test_a_student_below_the_plans_threshold_on_an_old_organ_is_not_recommended(
-    tiny_world, tmp_path, threshold, recommended
-):
-    job = student_job(tiny_world, tmp_path, validation__recommended_above=threshold)
+def test_a_student_below_the_plans_threshold_on_one_old_organ_is_not_recommended(tiny_world, tmp_path):
+    lenient = student_job(tiny_world, tmp_path / "lenient", validation__recommended_above=0.0)
+    assert run_job(lenient) == "finished"
+    manifest = read_manifest(lenient.student_path)
+    agreements = sorted(row.dice for row in manifest.metrics.agreement_with_teacher)
+    assert manifest.metrics.recommended is True and agreements[0] < agreements[1]
+    strict = student_job(tiny_world, tmp_path / "strict", validation__recommended_above=sum(agreements) / 2)
+    assert run_job(strict) == "finished"
+    assert read_manifest(strict.student_path).metrics.recommended is False
+    assert strict.status().last_event.metrics["recommended"] is False
+
+
+def test_an_organ_that_is_merged_away_is_learned_as_the_one_it_counts_as(tiny_world, tmp_path):
+    make_plan(
+        PlanRequest(
+            dataset=tiny_world.site_b.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher, device="cpu",
+            merges={"spleen": "liver"}, overrides=QUICK,
+        )
+    )  # fmt: skip
+    job = create_job(tmp_path / "plan.json", tmp_path / "job")
     assert run_job(job) == "finished"
-    manifest = read_manifest(job.student_path)
-    assert min(row.dice for row in manifest.metrics.agreement_with_teacher) < 1
-    assert manifest.metrics.recommended is recommended
-    assert job.status().last_event.metrics["recommended"] is recommended
+    model = load_package(job.student_path)
+    assert model.organs.ids == ("liver", "stomach") and model.manifest.network.args["out_channels"] == 3
+    assert set(job.status().last_event.metrics["agreement"]) == {"liver"}
+    setup = set_up(job.plan(), job.plan_path)
+    image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        p = setup.teacher.network(image).softmax(1)
+    asked = setup.frozen_teacher(torch.device("cpu"))(image).p_BKDHW
+    torch.testing.assert_close(asked, torch.stack([p[:, 0], p[:, 1] + p[:, 2]], 1))
 
 
 def test_a_student_without_a_held_back_case_is_not_recommended_for_nobody_looked(tiny_world, tmp_path):
@@ -115,7 +138,7 @@ def test_training_moves_every_weight_of_the_student(tiny_world, tiny_student):
 
 
 def test_the_package_names_no_patient_and_no_folder(tiny_world, tiny_student):
-    manifest = (tiny_student.student_path / "model.json").read_text()
+    manifest = (tiny_student.student_path / "model.json").read_text(encoding="utf-8")
     header = (
         (tiny_student.student_path / "weights.safetensors").read_bytes().split(b"}}", 1)[0].decode(errors="replace")
     )
