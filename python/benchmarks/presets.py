@@ -3,7 +3,8 @@
     python -m benchmarks.presets --teacher PKG --dataset DATASET [--steps 120] [--only NAME …]
 
 Every variant starts from the same teacher and sees the same patches. The figures come from the validation cases of the
-job (new organ: Dice; old organs: agreement with the teacher), never from test patients. Writes docs/benchmarks/presets.md.
+job (new organ: Dice; old organs: agreement with the teacher), never from test patients.
+Writes docs/benchmarks/presets.md.
 """
 
 import argparse
@@ -76,9 +77,10 @@ def _page(steps: int) -> str:
     lines = [
         "# What each departure of the practical preset does",
         "",
-        f"One change at a time from the practical preset of `bla-uag`; {steps} steps each, same teacher (four organs of",
-        "`headneck/site_a`), same patches, Mandible of `site_b`. New organ: Dice on the held-back cases of site B. Old organs:",
-        "mean agreement with the teacher (Dice) on the same cases; the worst organ in brackets. No test patient was used.",
+        f"One change at a time from the practical preset of `bla-uag`; {steps} steps each, the same teacher (four organs",
+        "of `headneck/site_a`), the same patches, Mandible of `site_b`. New organ: Dice on the held-back cases of site B.",
+        "Old organs: mean agreement with the teacher (Dice) on the same cases; the worst organ in brackets. No test patient",
+        "was used. Seconds are of a machine that also did other work; compare them with care.",
         "Made by `python -m benchmarks.presets` (see its help).",
         "",
         "| variant | what differs | Mandible | old organs (worst) | s per step |",
@@ -94,7 +96,8 @@ def _page(steps: int) -> str:
 def _row(name: str, what: str, figures: dict[str, Any]) -> str:
     new = statistics.mean(figures["dice"].values())
     old = list(figures["agreement"].values())
-    return f"| {name} | {what} | {new:.3f} | {statistics.mean(old):.3f} ({min(old):.3f}) | {figures['seconds_per_step']:.2f} |"
+    seconds = figures["seconds_per_step"]
+    return f"| {name} | {what} | {new:.3f} | {statistics.mean(old):.3f} ({min(old):.3f}) | {seconds:.2f} |"
 
 
 if __name__ == "__main__":

@@ -36,10 +36,11 @@ organs = tuple(Organ(id=f"organ_{i}", name=f"organ {i}", color=(9, 9, 9)) for i 
 manifest = ModelManifest(
     name="speed", organs=organs, network=Network(kind="PlainConvUNet", args=args, parameters=1), head=SoftmaxHead(),
     preprocessing=Preprocessing(
-        orientation="LPS", spacing_mm=(4.5, 4.5, 4.5), axis_order=(0, 1, 2), channels=("CT",), order="normalise-then-resample",
-        normalisation=Normalisation(kind="ct", clip_hu=(-200.0, 300.0), mean=20.0, std=120.0), image_resampling="linear",
-        output_resampling="linear"),
-    inference=Inference(patch=(40, 48, 56), step=0.5, window="gaussian", mirror_axes=(), average="logits", temperature=1.0),
+        orientation="LPS", spacing_mm=(4.5, 4.5, 4.5), axis_order=(0, 1, 2), channels=("CT",),
+        order="normalise-then-resample", normalisation=Normalisation(kind="ct", clip_hu=(-200.0, 300.0), mean=20.0, std=120.0),
+        image_resampling="linear", output_resampling="linear"),
+    inference=Inference(patch=(40, 48, 56), step=0.5, window="gaussian", mirror_axes=(), average="logits",
+        temperature=1.0),
     uncertainty=Uncertainty(kind="perturbation", perturbations=6),
     trained_on=TrainedOn(modality="CT", cases=None, spacing_mm=None, intensity_percentiles={}), lineage=(),
     metrics=Metrics(validation=(), agreement_with_teacher=(), recommended=True), licence="", citation="", weights=())
@@ -49,8 +50,10 @@ hardware = resolve_hardware("auto", "auto")
 network.to(hardware.device)
 started = time.perf_counter()
 with torch.inference_mode():
-    predict_volume(network, manifest, volume, hardware.device, PredictionSettings(uncertainty=kind, autocast=hardware.autocast))
-print(json.dumps({"seconds": time.perf_counter() - started, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    settings = PredictionSettings(uncertainty=kind, autocast=hardware.autocast)
+    predict_volume(network, manifest, volume, hardware.device, settings)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"seconds": time.perf_counter() - started, "mib": peak}))
 """
 
 

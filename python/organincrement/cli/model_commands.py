@@ -20,14 +20,16 @@ def add_to(commands: Commands) -> None:
         choices=("none", "entropy", "perturbation"),
         help="perturbation: entropy of the mean over perturbed copies (default: entropy)",
     )
-    segment.add_argument("--largest-component", action="store_true", help="keep each organ's largest connected part")
-    segment.add_argument("--device", default="auto", choices=_DEVICES)
     segment.set_defaults(command=_segment)
     evaluate = commands.add_parser("evaluate", help="Dice, HD95 and ASSD per organ and case")
     evaluate.add_argument("--model", type=Path, required=True, metavar="PKG")
     evaluate.add_argument("--dataset", type=Path, required=True, metavar="DATASET")
     evaluate.add_argument("--out", type=Path, required=True, metavar="DIR")
-    evaluate.add_argument("--device", default="auto", choices=_DEVICES)
+    for command in (segment, evaluate):
+        command.add_argument(
+            "--largest-component", action="store_true", help="keep each organ's largest connected part"
+        )
+        command.add_argument("--device", default="auto", choices=_DEVICES)
     evaluate.set_defaults(command=_evaluate)
 
 
@@ -47,7 +49,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     from organincrement.workflows.evaluate import evaluate
 
     with CaseCounter("evaluating") as counter:
-        evaluation = evaluate(options.model, options.dataset, options.out, options.device, counter)
+        evaluation = evaluate(
+            options.model,
+            options.dataset,
+            options.out,
+            options.device,
+            counter,
+            largest_component=options.largest_component,
+        )
     print(f"{'organ':24s} {'n':>3s} {'Dice':>6s} {'HD95 mm':>8s} {'ASSD mm':>8s}")
     for row in evaluation.summary:
         values = (_shown(row.dice, ".3f"), _shown(row.hd95_mm, ".1f"), _shown(row.assd_mm, ".2f"))

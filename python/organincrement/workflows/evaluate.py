@@ -22,9 +22,12 @@ def evaluate(
     out: Path,
     device: str = "auto",
     progress: Callable[[int, int, str], None] | None = None,
+    *,
+    largest_component: bool = False,
 ) -> Evaluation:
     """Segment every labelled case and compare it with its label, on the scan's own grid.
 
+    Args: largest_component: compare each organ's largest connected part only.
     Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
     """
     model = load_package(model_path)
@@ -38,7 +41,7 @@ def evaluate(
         raise WorkflowError(f"{dataset.path.name}: no case has a label")
     cases = []
     for case in labelled:
-        cases.append(_evaluated(model, dataset, case, hardware))
+        cases.append(_evaluated(model, dataset, case, hardware, largest_component))
         if progress:
             progress(len(cases), len(labelled), case.id)
     evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
@@ -49,11 +52,13 @@ def evaluate(
     return evaluation
 
 
-def _evaluated(model: LoadedModel, dataset: DatasetFolder, case: Case, hardware: Hardware) -> EvaluatedCase:
+def _evaluated(
+    model: LoadedModel, dataset: DatasetFolder, case: Case, hardware: Hardware, largest_component: bool
+) -> EvaluatedCase:
     image = read_image(dataset.image_path(case))
     allowed = {*range(1, 1 + len(dataset.label_space)), dataset.manifest.ignore_value}
     truth = read_labels(dataset.label_path(case), allowed=allowed, like=image)
-    predicted = run_model(model, image, hardware, "none")
+    predicted = run_model(model, image, hardware, "none", largest_component=largest_component)
     rows = evaluate_case(
         predicted.labels_DHW, model.organs, truth.array_DHW, dataset.label_space, case.annotated, image.spacing_mm,
         ignore_value=dataset.manifest.ignore_value,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,9 @@ def segment_case(
     """Segment one image into a folder. Returns: the folder."""
     started = time.monotonic()
     image = read_image(image_path)
-    prediction = run_model(model, image, hardware, request.uncertainty, request.between)
-    if request.largest_component:
-        kept = largest_components(prediction.labels_DHW, len(model.organs))
-        prediction = Prediction(labels_DHW=kept, uncertainty_DHW=prediction.uncertainty_DHW)
+    prediction = run_model(
+        model, image, hardware, request.uncertainty, request.between, largest_component=request.largest_component
+    )
     labels = image.with_array(prediction.labels_DHW)
     folder.mkdir(parents=True, exist_ok=True)
     write_segmentation(folder / "segmentation.seg.nrrd", labels, model.organs)
@@ -90,11 +89,16 @@ def run_model(
     hardware: Hardware,
     uncertainty: UncertaintyKind,
     between: Callable[[], None] = lambda: None,
+    *,
+    largest_component: bool = False,
 ) -> Prediction:
-    """Labels and uncertainty of a scan on its own grid."""
+    """Labels and uncertainty of a scan on its own grid; with `largest_component`, each organ's largest part only."""
     settings = PredictionSettings(uncertainty=uncertainty, autocast=hardware.autocast, between=between)
     with torch.inference_mode():
-        return predict_volume(model.network, model.manifest, image, hardware.device, settings)
+        prediction = predict_volume(model.network, model.manifest, image, hardware.device, settings)
+    if not largest_component:
+        return prediction
+    return replace(prediction, labels_DHW=largest_components(prediction.labels_DHW, len(model.organs)))
 
 
 def _organ_rows(model: LoadedModel, labels: Volume, prediction: Prediction) -> tuple[SegmentedOrgan, ...]:
