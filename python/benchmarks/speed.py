@@ -37,7 +37,8 @@ manifest = ModelManifest(
     name="speed", organs=organs, network=Network(kind="PlainConvUNet", args=args, parameters=1), head=SoftmaxHead(),
     preprocessing=Preprocessing(
         orientation="LPS", spacing_mm=(4.5, 4.5, 4.5), axis_order=(0, 1, 2), channels=("CT",),
-        order="normalise-then-resample", normalisation=Normalisation(kind="ct", clip_hu=(-200.0, 300.0), mean=20.0, std=120.0),
+        order="normalise-then-resample",
+        normalisation=Normalisation(kind="ct", clip_hu=(-200.0, 300.0), mean=20.0, std=120.0),
         image_resampling="linear", output_resampling="linear"),
     inference=Inference(patch=(40, 48, 56), step=0.5, window="gaussian", mirror_axes=(), average="logits",
         temperature=1.0),
