@@ -9,6 +9,7 @@ Writes docs/benchmarks/presets.md.
 
 import argparse
 import json
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def _run(name: str, options: argparse.Namespace) -> None:
     result = folder / "result.json"
     if result.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a variant that was interrupted starts anew
+    folder.mkdir(parents=True)
     overrides = {**VARIANTS[name][1], "training.steps": options.steps, "validation.every_steps": options.steps}
     plan = folder / "plan.json"
     request = PlanRequest(dataset=options.dataset, out=plan, teacher=options.teacher, overrides=overrides)

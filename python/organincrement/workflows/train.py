@@ -196,7 +196,9 @@ def _batches(setup: Setup, training: list, fill: float) -> BatchSource:  # type:
         seed=plan.seed,
         fill=fill,
     )
-    return BatchSource(sampler=sampler, mirror_left_right=not setup.organs.has_laterality)
+    # the augmentation mirrors the last axis, which runs from right to left unless the model turns its axes
+    turned = tuple(setup.preprocessing.axis_order) != (0, 1, 2)
+    return BatchSource(sampler=sampler, mirror_left_right=not (turned or setup.organs.has_laterality))
 
 
 def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phase: str, resumed_from: int | None) -> None:
