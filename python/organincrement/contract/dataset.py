@@ -111,6 +111,11 @@ class DatasetFolder:
             raise ContractError(f"{self._case_file(case.id)}: label: case {case.id} has no label; draw one first")
         return resolve_inside(self.path, case.label)
 
+    @property
+    def label_values(self) -> frozenset[int]:
+        """What a label file of this dataset may hold besides 0: a value for each organ, and the ignore value."""
+        return frozenset((*range(1, 1 + len(self.label_space)), self.manifest.ignore_value))
+
     def move(self, case_id: str, to_status: Status, who: str, comment: str, label_sha256: str | None = None) -> Case:
         """Change a case's status, record who did it and why, and pin the label's hash.
 

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ class Progress:
     best_score: float = -1.0
     lr_scale: float = 1.0
     micro_batch: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Trainer:

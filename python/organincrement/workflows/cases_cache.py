@@ -71,8 +71,7 @@ def _prepare(setup: Setup, case: Case, job: JobFolder, folder: Path) -> tuple[Ca
                 f"{path.name}: has changed since the dataset recorded it; submit the case again and make a new plan"
             )
     image = read_image(image_path)
-    allowed = {*range(1, 1 + len(setup.dataset.label_space)), setup.dataset.manifest.ignore_value}
-    labels = read_labels(label_path, allowed=allowed, like=image)
+    labels = read_labels(label_path, allowed=setup.dataset.label_values, like=image)
     image_DHW, labels_DHW = preprocess_pair(image, labels, setup.preprocessing)
     cached = write_case(folder, case.id, image_DHW, local_labels(labels_DHW, case, setup), seed=setup.plan.seed)
     known = Prepared(

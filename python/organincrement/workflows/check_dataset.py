@@ -76,9 +76,8 @@ def _case_findings(folder: DatasetFolder, case: Case) -> Iterator[Finding]:
         yield damage
     if image is None or label is None:
         return
-    allowed = {*range(1, len(folder.label_space) + 1), folder.manifest.ignore_value}
     try:
-        counts = label_counts(read_labels(label, allowed=allowed, like=peek(image)).array_DHW)
+        counts = label_counts(read_labels(label, allowed=folder.label_values, like=peek(image)).array_DHW)
     except ImageError as error:
         yield _problem(case.id, error)
         return

@@ -56,8 +56,7 @@ def _evaluated(
     model: LoadedModel, dataset: DatasetFolder, case: Case, hardware: Hardware, largest_component: bool
 ) -> EvaluatedCase:
     image = read_image(dataset.image_path(case))
-    allowed = {*range(1, 1 + len(dataset.label_space)), dataset.manifest.ignore_value}
-    truth = read_labels(dataset.label_path(case), allowed=allowed, like=image)
+    truth = read_labels(dataset.label_path(case), allowed=dataset.label_values, like=image)
     predicted = run_model(model, image, hardware, "none", largest_component=largest_component)
     rows = evaluate_case(
         predicted.labels_DHW, model.organs, truth.array_DHW, dataset.label_space, case.annotated, image.spacing_mm,

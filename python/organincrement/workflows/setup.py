@@ -37,6 +37,11 @@ class Setup:
         """The student's organs."""
         return self.transition.student
 
+    @property
+    def dataset_sha256(self) -> str:
+        """The dataset as the plan names it: the folder may have been edited since the training read it."""
+        return next(i.sha256 for i in self.plan.inputs if i.role == "dataset")
+
     def frozen_teacher(self, device: torch.device) -> FrozenTeacher | None:
         """The teacher on the device, answering in the student's old channels; None for a first model."""
         if self.teacher is None:

@@ -55,7 +55,7 @@ def write_student(
     )
     manifest = _manifest(setup, network, prepared, temperature, result, recommended)
     provenance = Provenance(
-        method=setup.plan.method, dataset_sha256=setup.dataset.sha256(), made=datetime.now(UTC).date().isoformat()
+        method=setup.plan.method, dataset_sha256=setup.dataset_sha256, made=datetime.now(UTC).date().isoformat()
     )
     save_package(job.student_path, manifest, shared_state(network), provenance)
     return {
