@@ -4,6 +4,7 @@ Source: temperature scaling, Guo et al., "On calibration of modern neural networ
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,36 +28,51 @@ class Reliability:
 
 
 def negative_log_likelihood(
-    logits_NC: NDArray[np.floating], labels_N: NDArray[np.integer], temperature: float
+    logits_NC: NDArray[np.floating], targets: NDArray[np.integer] | NDArray[np.floating], temperature: float
 ) -> float:
-    """Mean −log softmax(z / T)[label] over voxels, natural log; labels 0..C−1."""
-    scaled_NC = logits_NC / temperature
-    highest_N = scaled_NC.max(axis=1)
-    scaled_NC -= highest_N[:, None]
-    chosen_N = np.take_along_axis(scaled_NC, labels_N[:, None], axis=1)[:, 0]
-    return float((np.log(np.exp(scaled_NC).sum(axis=1)) - chosen_N).mean(dtype=np.float64))
+    """Mean over voxels of −Σ t log softmax(z / T), natural log. targets: labels (N,) 0..C−1, or t (N, C)."""
+    return _likelihood(logits_NC, _expected_logit(logits_NC, targets), temperature)
+
+
+def _expected_logit(logits_NC: NDArray[np.floating], targets: NDArray[Any]) -> NDArray[np.floating]:
+    if targets.ndim == 1:
+        return np.take_along_axis(logits_NC, targets[:, None], axis=1)[:, 0]
+    return (logits_NC * targets).sum(axis=1)
+
+
+def _likelihood(logits_NC: NDArray[np.floating], expected_N: NDArray[np.floating], temperature: float) -> float:
+    highest_N = logits_NC.max(axis=1)
+    mass_N = np.exp((logits_NC - highest_N[:, None]) / temperature).sum(axis=1)
+    return float((np.log(mass_N) + (highest_N - expected_N) / temperature).mean(dtype=np.float64))
 
 
 def fit_temperature(
     logits_NC: NDArray[np.floating],
-    labels_N: NDArray[np.integer],
+    targets: NDArray[np.integer] | NDArray[np.floating],
     *,
     bounds: tuple[float, float] = TEMPERATURE_RANGE,
 ) -> float:
-    """The T in bounds with the least negative log-likelihood of the labels under softmax(z / T).
+    """The T in bounds with the least negative log-likelihood of the targets under softmax(z / T).
 
     The likelihood has one minimum in log T, so a bounded line search finds it; a model that is never wrong gives the
     lower bound.
 
-    Args: logits_NC (voxels, classes) finite. labels_N (voxels,) 0..C−1; negative is unlabelled and left out.
+    Args: logits_NC (voxels, classes) finite. targets: labels (voxels,) 0..C−1, negative is unlabelled and left out; or
+        probabilities (voxels, classes), rows sum to one.
     Raises: EvaluationError when shapes, values or bounds do not fit, or no voxel is labelled.
     """
-    logits_NC, labels_N = _labelled(logits_NC, labels_N)
     low, high = bounds
     if not 0 < low < high:
         raise EvaluationError(f"temperature bounds {bounds} are not 0 < low < high: give an increasing positive pair")
+    if targets.ndim == 1:
+        logits_NC, targets = _labelled(logits_NC, targets)
+    elif targets.shape != logits_NC.shape or not len(targets):
+        raise EvaluationError(
+            f"scores {logits_NC.shape} do not fit targets {targets.shape}: both are (voxels, classes)"
+        )
+    expected_N = _expected_logit(logits_NC, targets)
     found = minimize_scalar(
-        lambda log_t: negative_log_likelihood(logits_NC, labels_N, float(np.exp(log_t))),
+        lambda log_t: _likelihood(logits_NC, expected_N, float(np.exp(log_t))),
         bounds=(np.log(low), np.log(high)),
         method="bounded",
         options={"xatol": _TOLERANCE},

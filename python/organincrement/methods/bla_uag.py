@@ -39,7 +39,7 @@ class BlaUagConfig:
     new_dice_weight: float = setting(1.0, "weight of a soft Dice with the new labels (ours)", low=0)
     perturbations: int = setting(2, "perturbed copies the teacher sees per patch (Q)", low=1, high=32)
     uncertainty: str = setting("offset", "how the teacher's uncertainty weighs its terms", choices=_MODES)
-    smoothing: float = setting(0.1, "share of the new labels' certainty given away", low=0, high=0.9)
+    smoothing: float = setting(0.0, "share of the new labels' certainty given away", low=0, high=0.9)
     new_organ_prior: float = setting(
         0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
     )

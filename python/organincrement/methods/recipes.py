@@ -19,13 +19,13 @@ PAPER_NNUNET = Recipe(
 )  # fmt: skip
 
 FROM_SCRATCH = Recipe(
-    steps=3000, batch=2,
+    steps=2000, batch=2,
     optimizer={"name": "adamw", "lr": 2e-3, "weight_decay": 1e-4},
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 50}, ema=0.995,
 )  # fmt: skip
 
 FROM_TEACHER = Recipe(
-    steps=600, batch=2,
+    steps=400, batch=2,
     optimizer={"name": "adamw", "lr": 2e-3, "weight_decay": 1e-4},
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 20}, ema=0.99,
 )  # fmt: skip

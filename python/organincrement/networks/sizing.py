@@ -32,7 +32,7 @@ class Size:
 
 LADDER = (
     Size(features=(8, 16, 32), blocks=(1, 1, 1), patch=(48, 48, 48)),
-    Size(features=(16, 32, 64, 128), blocks=(1, 2, 2, 2), patch=(64, 64, 64)),
+    Size(features=(16, 32, 64, 128, 192), blocks=(1, 2, 2, 2, 2), patch=(64, 64, 64)),
     Size(features=(24, 48, 96, 192, 256), blocks=(1, 2, 2, 2, 2), patch=(96, 96, 96)),
     Size(features=(32, 64, 128, 256, 320), blocks=(1, 3, 4, 6, 6), patch=(128, 128, 128)),
 )

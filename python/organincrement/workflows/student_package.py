@@ -27,7 +27,7 @@ from organincrement.methods.protocol import Citation
 from organincrement.methods.registry import method_named
 from organincrement.models.package import Provenance, save_package, shared_state
 from organincrement.networks.build import count_parameters
-from organincrement.training.calibration import fitted_temperature
+from organincrement.training.calibration import CalibratedTeacher, fitted_temperature
 from organincrement.training.validation import HeldBackCase, Rows, Segmenter, ValidationResult
 from organincrement.workflows.cases_cache import Prepared
 from organincrement.workflows.setup import Setup
@@ -46,8 +46,8 @@ def write_student(
     segmenter: Segmenter,
 ) -> dict[str, Any]:
     """Calibrate the student and write its package into the job folder. Returns: the metrics of the `finished` event."""
-    old_count, channels = setup.transition.old_count, 1 + len(setup.organs)
-    temperature = fitted_temperature(network, held, old_count, channels, segmenter, setup.plan.seed)
+    teacher = _calibrated_teacher(setup, segmenter)
+    temperature = fitted_temperature(network, held, teacher, 1 + len(setup.organs), segmenter, setup.plan.seed)
     agreement = {organ: float(np.mean(values)) for organ, values in result.agreement.items() if values}
     # nothing to agree with: a first model is judged by its Dice alone
     recommended = setup.teacher is None or (
@@ -64,6 +64,13 @@ def write_student(
         "recommended": recommended,
         "temperature": temperature,
     }
+
+
+def _calibrated_teacher(setup: Setup, segmenter: Segmenter) -> CalibratedTeacher | None:
+    frozen = setup.frozen_teacher(segmenter.device)
+    if frozen is None or setup.teacher is None:
+        return None
+    return CalibratedTeacher(frozen=frozen, temperature=setup.teacher.manifest.inference.temperature)
 
 
 def _manifest(setup: Setup, network: nn.Module, prepared: PreparedCases, temperature: float, result: ValidationResult,

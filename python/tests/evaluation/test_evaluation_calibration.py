@@ -45,6 +45,17 @@ def test_a_model_that_is_never_wrong_gets_the_lower_bound():
     assert fit_temperature(logits, np.array([0, 1, 2, 0]), bounds=(0.2, 5.0)) == pytest.approx(0.2, rel=1e-3)
 
 
+def test_soft_targets_are_matched_in_their_certainty():
+    logits, _ = drawn(2_000)
+    assert fit_temperature(logits * 3, softmax(logits)) == pytest.approx(3, rel=1e-3)
+
+
+def test_labels_and_certain_probabilities_are_the_same_target():
+    logits, labels = drawn(2_000)
+    logits = logits.astype(np.float64)
+    assert fit_temperature(logits, np.eye(4)[labels]) == pytest.approx(fit_temperature(logits, labels), rel=1e-5)
+
+
 def test_unlabelled_voxels_do_not_count():
     logits, labels = drawn(3_000)
     half = labels.copy()
@@ -75,6 +86,7 @@ def test_the_bins_count_confidence_and_accuracy():
         (np.zeros((2, 2)), np.array([-1, -1]), "no labelled voxel"),
         (np.zeros((2, 2)), np.array([0, 2]), "label 2"),
         (np.array([[0.0, np.nan]]), np.array([0]), "nan"),
+        (np.zeros((2, 2)), np.zeros((2, 3)), "targets"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(logits: np.ndarray, labels: np.ndarray, named: str):

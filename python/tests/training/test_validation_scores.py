@@ -8,7 +8,8 @@ from torch import nn
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.organs import organ_from_name
 from organincrement.imaging.cache import write_case
-from organincrement.training.calibration import fitted_temperature
+from organincrement.methods.teacher import FrozenTeacher
+from organincrement.training.calibration import CalibratedTeacher, fitted_temperature
 from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
 
 ORGANS = LabelSpace(tuple(organ_from_name(name) for name in ("liver", "spleen", "stomach")))
@@ -77,16 +78,39 @@ def test_a_case_smaller_than_the_patch_is_segmented_on_its_own_grid(tmp_path):
     assert labels.shape == image.shape and (labels == 2).all()
 
 
-def test_an_overconfident_student_gets_a_temperature_above_one_and_a_timid_one_below(tmp_path):
+def test_an_overconfident_model_gets_a_temperature_above_one_and_a_timid_one_below(tmp_path):
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, SHAPE).astype(np.int16)
-    seen = np.where(rng.random(SHAPE) < 0.8, truth, 1 - truth) * 3  # right in four of five voxels
+    seen = np.where(rng.random(SHAPE) < 0.8, truth, 1 - truth)  # right in four of five voxels
     held = [held_case(tmp_path, seen, truth)]
     temperatures = [
-        fitted_temperature(Painted(4, certainty), held, 2, 4, SEGMENTER, seed=0) for certainty in (20.0, 0.5)
+        fitted_temperature(Painted(4, certainty), held, None, 4, SEGMENTER, seed=0) for certainty in (20.0, 0.5)
     ]
     assert temperatures[0] > 2 and 0 < temperatures[1] < 0.5
 
 
-def test_without_held_back_cases_the_temperature_is_one():
-    assert fitted_temperature(Painted(4), [], 2, 4, SEGMENTER, seed=0) == 1.0
+def test_a_student_is_as_sure_of_an_old_organ_as_its_calibrated_teacher(tmp_path):
+    held = [held_case(tmp_path, band(2, slice(0, 6)), np.zeros(SHAPE, np.int16))]
+    frozen = FrozenTeacher(Painted(3, 12.0), None, channel_of=(0, 1, 2), old_count=2)
+    fitted = fitted_temperature(
+        Painted(4, 24.0), held, CalibratedTeacher(frozen=frozen, temperature=4.0), 4, SEGMENTER, seed=0
+    )
+    teacher_p, student_p = (
+        np.exp(sure) / (np.exp(sure) + others) for sure, others in ((12 / 4.0, 2), (24 / fitted, 3))
+    )
+    assert student_p == pytest.approx(teacher_p, abs=0.01)
+
+
+def test_new_labels_count_as_certain_whatever_the_teacher_says(tmp_path):
+    everywhere = slice(0, SHAPE[2])
+    held = [held_case(tmp_path, band(3, everywhere), band(1, everywhere))]
+    unsure = CalibratedTeacher(
+        frozen=FrozenTeacher(Painted(3, 0.0), None, channel_of=(0, 1, 2), old_count=2), temperature=1.0
+    )
+    assert fitted_temperature(Painted(4, 5.0), held, unsure, 4, SEGMENTER, seed=0) < 0.2
+
+
+def test_without_held_back_cases_or_labelled_voxels_the_temperature_is_one(tmp_path):
+    unlabelled = held_case(tmp_path, np.zeros(SHAPE), np.full(SHAPE, -1, np.int16))
+    for cases in ([], [unlabelled]):
+        assert fitted_temperature(Painted(4), cases, None, 4, SEGMENTER, seed=0) == 1.0
