@@ -1,4 +1,4 @@
-# make demo: the whole story on a phantom.   make test: everything.   Both make the environment first, if it is missing.
+# make demo: the whole story on a phantom.   make test: everything.   make fuzz: hostile files and kills, minutes.   All make the environment first, if it is missing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ OUT ?= demo-output
 # one thread per test process, two processes: two OpenMP teams on two cores would wait for each other
 TEST := cd python && OMP_NUM_THREADS=1 ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-fast lint format bench clean
+.PHONY: demo test test-fast lint format fuzz bench clean
 
 demo: $(READY)
 	$(BIN)/organincrement demo --out $(OUT)
@@ -27,6 +27,9 @@ lint: $(READY)
 
 format: $(READY)
 	cd python && ../$(BIN)/ruff check --fix . && ../$(BIN)/ruff format .
+
+fuzz: $(READY)
+	cd python && ../$(BIN)/python -m fuzz images --mutants 10000 && ../$(BIN)/python -m fuzz kills --runs 200
 
 bench: $(READY)
 	cd python && ../$(BIN)/python -m benchmarks

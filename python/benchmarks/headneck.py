@@ -20,6 +20,7 @@ from benchmarks.headneck_runs import RUNS, key_of, student_of, train
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs" / "benchmarks" / "headneck"
+PARTS = {"accuracy": accuracy, "trust": trust}
 # whose uncertainty and calibration are measured too
 TRUSTED = ("teacher", "bla-uag", "no-uncertainty", "mib", "self-training", "larynx-bla-uag")
 
@@ -37,32 +38,29 @@ def main() -> None:
         if options.data is None:
             parser.error("--data is needed to train and measure")
         folders = datasets(options.data.resolve(), options.work.resolve())
-        for name in options.only:
-            _complete(name, options.work.resolve(), folders)
+        for part in PARTS:  # overlap of every run first: it decides, and it is quick
+            for name in options.only:
+                _measure(name, part, options.work.resolve(), folders)
     write_page(FIGURES, {name: found for name in RUNS if (found := _current(name))})
 
 
-def _complete(name: str, work: Path, folders: dict[str, Path]) -> None:
-    """Train and measure one run; each part only where its figures are not there."""
+def _measure(name: str, part: str, work: Path, folders: dict[str, Path]) -> None:
+    """Train a run and measure one part of it, where the figures are not there."""
     found = _current(name) or {"key": key_of(name)}
+    if part in found or (part == "trust" and name not in TRUSTED):
+        return
     started = time.monotonic()
-    for part in ("accuracy", *(["trust"] if name in TRUSTED else [])):
-        if part in found:
-            continue
-        if RUNS[name].parent and not student_of(str(RUNS[name].parent), work).is_dir():
-            _train_parents(name, work, folders)
-        found["costs"] = train(name, work, folders)
-        package, scratch = student_of(name, work), work / "scratch" / name
-        measured = accuracy if part == "accuracy" else trust
-        found[part] = measured(package, folders["devtest"], scratch)
-        text = json.dumps(found, indent=1, sort_keys=True) + "\n"
-        (FIGURES / f"{name}.json").write_text(text, encoding="utf-8")
-        print(f"{name}: {part} measured, {time.monotonic() - started:.0f} s", flush=True)
+    _train_parents(name, work, folders)
+    found["costs"] = train(name, work, folders)
+    found[part] = PARTS[part](student_of(name, work), folders["devtest"], work / "scratch" / name)
+    text = json.dumps(found, indent=1, sort_keys=True) + "\n"
+    (FIGURES / f"{name}.json").write_text(text, encoding="utf-8")
+    print(f"{name}: {part} measured, {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _train_parents(name: str, work: Path, folders: dict[str, Path]) -> None:
     parent = RUNS[name].parent
-    if parent:
+    if parent and not student_of(parent, work).is_dir():
         _train_parents(parent, work, folders)
         train(parent, work, folders)
 

@@ -76,15 +76,16 @@ def _reliability(path: Path, trusted: Mapping[str, Any]) -> None:
 
 
 def _set_aside(path: Path, trusted: Mapping[str, Any]) -> None:
-    figure, axes = plt.subplots(figsize=(6, 3.2))
-    for color, (name, trust) in zip(_LINES, trusted.items(), strict=False):
-        aside = trust["uncertainty"]["perturbation"]["dice_set_aside"]
-        axes.plot(
-            [100 * float(share) for share in aside], list(aside.values()), "-o", color=color, markersize=4, label=name
-        )
-    axes.set(xlabel="most uncertain part of the body set aside, %", ylabel="mean Dice of the rest")
-    axes.grid(color="#eeeeee")
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    figure, both = plt.subplots(1, 2, figsize=(7.5, 3.2), sharey=True)
+    for axes, kind in zip(both, ("dice_corrected", "dice_set_aside"), strict=True):
+        for color, (name, trust) in zip(_LINES, trusted.items(), strict=False):
+            dice = trust["uncertainty"]["perturbation"][kind]
+            percent = [100 * float(share) for share in dice]
+            axes.plot(percent, list(dice.values()), "-o", color=color, markersize=4, label=name)
+        axes.set(title=kind.removeprefix("dice_").replace("_", " "), xlabel="most uncertain part of the body, %")
+        axes.grid(color="#eeeeee")
+    both[0].set_ylabel("mean Dice")
+    both[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
     _save(figure, path)
 
 
