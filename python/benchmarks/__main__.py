@@ -1,3 +1,3 @@
 """`make bench` lists the studies: each takes its own inputs."""
 
-print("studies: python -m benchmarks.presets --help; python -m benchmarks.speed --help")
+print("\n".join(f"python -m benchmarks.{study} --help" for study in ("headneck", "audit", "speed", "memory")))

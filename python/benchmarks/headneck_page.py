@@ -12,8 +12,10 @@ from benchmarks.headneck_scores import OLD, Figures, differences, goal_lines, me
 MAIN = ("bla-uag", "no-uncertainty", "mib", "lwf", "self-training", "fine-tune")
 BOUNDS = ("specialist-mandible", "full-labels", "joint")
 SECOND = ("larynx-bla-uag", "larynx-mib", "larynx-self-training", "specialist-larynx")
-ABLATIONS = ("bla-uag", "no-uncertainty", "u-paper", "u-relative", "u-inverse", "u-exp", "q-1", "q-3", "q-6",
-             "kl-reverse", "kl-forward-smoothed", "paper")  # fmt: skip
+ABLATIONS = (
+    "bla-uag", "no-uncertainty", "u-paper", "u-relative", "u-inverse", "u-exp", "q-1", "q-3", "q-6", "kl-reverse",
+    "kl-forward-smoothed", "smoothing-0.1", "mib-start", "no-new-dice", "no-old-dice", "paper-terms", "paper",
+)  # fmt: skip
 _ORGANS = (*OLD, "mandible", "larynx")
 _HEADS = ("run", "brainstem", "spinal cord", "parotid r", "parotid l", "mandible", "larynx")
 

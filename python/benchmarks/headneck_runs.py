@@ -73,6 +73,13 @@ RUNS: dict[str, Run] = {
     "q-1": _mandible("one perturbed copy", perturbations=1),
     "q-3": _mandible("three", perturbations=3),
     "q-6": _mandible("six, as in the paper", perturbations=6),
+    "smoothing-0.1": _mandible("forward KL, smoothing 0.1", smoothing=0.1),
+    "mib-start": _mandible("new organ starts at the background's probability", new_organ_prior=0.0),
+    "no-new-dice": _mandible("eq. 6 alone for the new organ", new_dice_weight=0.0),
+    "no-old-dice": _mandible("eq. 4 alone for the old organs", old_dice_weight=0.0),
+    "paper-terms": _mandible(
+        "all terms to the letter, the practical schedule", **BlaUag.presets["paper"].settings
+    ),
     "joint": _bound("sites A, B, C together, all labels, fresh network", "joint", _JOINT_STEPS),
 }  # fmt: skip
 
