@@ -73,6 +73,11 @@ RUNS: dict[str, Run] = {
     "q-1": _mandible("one perturbed copy", perturbations=1),
     "q-3": _mandible("three", perturbations=3),
     "q-6": _mandible("six, as in the paper", perturbations=6),
+    "distillation-10": _mandible("lambda 2 = 10", distillation_weight=10.0),
+    "larynx-distillation-10": Run(
+        what="lambda 2 = 10 in both increments", dataset="site_c", parent="distillation-10",
+        overrides={"distillation_weight": 10.0},
+    ),
     "smoothing-0.1": _mandible("forward KL, smoothing 0.1", smoothing=0.1),
     "mib-start": _mandible("new organ starts at the background's probability", new_organ_prior=0.0),
     "no-new-dice": _mandible("eq. 6 alone for the new organ", new_dice_weight=0.0),

@@ -33,7 +33,7 @@ class BlaUagConfig:
     """Defaults are the practical preset; the paper's values stand in PRESETS."""
 
     pseudo_label_weight: float = setting(1.0, "weight of the teacher's hard labels (lambda 1)", low=0)
-    distillation_weight: float = setting(10.0, "weight of the teacher's soft labels (lambda 2)", low=0)
+    distillation_weight: float = setting(20.0, "weight of the teacher's soft labels (lambda 2)", low=0)
     new_organ_weight: float = setting(10.0, "weight of the new labels (lambda 3)", low=0)
     old_dice_weight: float = setting(1.0, "weight of a soft Dice with the teacher's organs (ours)", low=0)
     new_dice_weight: float = setting(1.0, "weight of a soft Dice with the new labels (ours)", low=0)
