@@ -1,181 +1,142 @@
-"""A folder with one DICOM series of a scan: checked slice by slice, then read in order of position."""
+"""A DICOM series, a folder of files or one file with many frames: checked slice by slice, ordered by position.
 
+SimpleITK's own readers order by name or number, fill gaps and take the first slice's rescale for all of them.
+"""
+
+import itertools
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
+from organincrement.imaging.dicom_frames import Slice, read_slices
+from organincrement.imaging.dicom_pixels import check_slice
+from organincrement.imaging.dicom_tags import DicomFile, has_dicom_mark, read_dicom_file
 from organincrement.imaging.errors import ImageError
-from organincrement.imaging.header import ORTHONORMAL_TOLERANCE, Header, check_grid, check_shape, check_unit_vectors
+from organincrement.imaging.header import Header, check_grid, check_shape, check_unit_vectors
 from organincrement.imaging.volume import affine_matrix
 
 # Files that other programs put beside the slices; anything else that is not DICOM could be a damaged slice.
 SIDE_FILES = ("dicomdir", "license", "version", "readme")
 SIDE_SUFFIXES = (".txt", ".xml", ".json", ".csv", ".html", ".md", ".pdf", ".jpg", ".png")
-RESCALED_MODALITIES = ("CT", "PT")
-GAP_TOLERANCE = 0.01
-SERIES, MODALITY, FRAMES, SAMPLES = "0020|000e", "0008|0060", "0028|0008", "0028|0002"
-POSITION, ORIENTATION, PIXEL_SPACING, ROWS, COLUMNS = "0020|0032", "0020|0037", "0028|0030", "0028|0010", "0028|0011"
-RESCALE = ("0028|1052", "0028|1053")
+MAX_FILES = 5000
+# How far a slice may lie from where a regular grid has it, in parts of the distance of slices and of voxels.
+ALONG_TOLERANCE, SIDEWAYS_TOLERANCE = 0.05, 0.1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Slice:
-    """What one file of a series says: LPS position of its first pixel, spacing between rows and between columns."""
-
-    path: Path
-    series: str
-    modality: str
-    shape_HW: tuple[int, int]
-    position_mm: np.ndarray
-    axes: np.ndarray
-    spacing_mm: tuple[float, float]
-
-    def fits(self, other: "Slice") -> bool:
-        """True when both have one size, spacing, orientation and modality."""
-        same = (self.shape_HW, self.spacing_mm, self.modality) == (other.shape_HW, other.spacing_mm, other.modality)
-        return same and bool(np.abs(self.axes - other.axes).max() <= ORTHONORMAL_TOLERANCE)
+def read_folder(folder: Path) -> list[DicomFile]:
+    """The DICOM files of a folder, not of its subfolders; raises ImageError for damaged ones and for links out."""
+    return [read_dicom_file(path) for path in _dicom_paths(folder)]
 
 
-def read_series_header(folder: Path) -> tuple[Header, list[Path]]:
-    """The checked grid of the one series in a folder (not its subfolders), and its files in the order of the slices.
+def read_series(path: Path, files: Sequence[DicomFile]) -> tuple[Header, list[Slice]]:
+    """The checked grid of a series and its slices in the order of the grid; `path` is what the user gave.
 
     Raises ImageError for mixed series or orientations, missing, double or unevenly spaced slices, a tilted gantry,
-    colour, several frames in a file, and a missing rescale.
+    colour, pixels that are cut off, and a missing rescale.
     """
-    slices = [_read_slice(path) for path in _dicom_files(folder)]
+    slices = [item for file in files for item in read_slices(file)]
+    _check_one_series(path, slices)
     if len(slices) < 2:
         raise ImageError(
-            f"{folder}: holds {len(slices)} DICOM slices, a volume needs 2 or more; give the folder of the series"
+            f"{path}: holds {len(slices)} DICOM slices, a volume needs 2 or more; give the folder of the series"
         )
-    first = slices[0]
-    series = {item.series for item in slices}
-    if len(series) > 1:
-        raise ImageError(f"{folder}: holds {len(series)} DICOM series; give a folder with one")
     for item in slices:
-        if not item.fits(first):
+        if not item.fits(slices[0]):
             raise ImageError(
-                f"{item.path}: has another size, spacing or orientation than {first.path.name}; export one series"
+                f"{item.path}: has another size, spacing or orientation than {slices[0].path.name}; export one series"
             )
-    normal = np.cross(first.axes[:, 0], first.axes[:, 1])
+        check_slice(item)
+    normal = np.cross(slices[0].axes[:, 0], slices[0].axes[:, 1])
     slices.sort(key=lambda item: float(item.position_mm @ normal))
-    return _header(folder, slices, normal), [item.path for item in slices]
+    return _header(path, slices, normal), slices
 
 
-def read_series_voxels(header: Header, paths: Sequence[Path]) -> np.ndarray:
-    """The voxels (D, H, W) as float32, each slice with its own rescale; raises ImageError for an unreadable slice."""
-    voxels_DHW = np.empty(header.shape_DHW, np.float32)
-    for slice_HW, path in zip(voxels_DHW, paths, strict=True):
-        try:
-            image = sitk.ReadImage(str(path), sitk.sitkFloat32, "GDCMImageIO")
-        except RuntimeError:
-            raise ImageError(f"{path}: is cut off or damaged; export the series again") from None
-        pixels = sitk.GetArrayViewFromImage(image)
-        if pixels.size != slice_HW.size:
-            raise ImageError(
-                f"{path}: does not hold the {slice_HW.shape} pixels that it claims; export the series again"
-            )
-        slice_HW[...] = pixels.reshape(slice_HW.shape)
-    return voxels_DHW
-
-
-def _dicom_files(folder: Path) -> list[Path]:
-    files = []
-    for path in sorted(folder.iterdir()):
-        name = path.name.lower()
-        if (
-            not path.is_file()
-            or name.startswith(".")
-            or path.stem.lower() in SIDE_FILES
-            or name.endswith(SIDE_SUFFIXES)
-        ):
-            continue
-        with path.open("rb") as file:
-            if file.read(132)[128:] != b"DICM":
-                raise ImageError(
-                    f"{path}: is no DICOM file, or a damaged slice; export the series again or move it away"
-                )
-        files.append(path)
-    return files
-
-
-def _read_slice(path: Path) -> Slice:
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        raise ImageError(
-            f"{path}: is no DICOM image, or damaged; give a folder with the slices of one series"
-        ) from None
-    tags = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
-    if tags.get(SAMPLES, "1") != "1" or reader.GetNumberOfComponents() != 1:
-        raise ImageError(f"{path}: is a colour image; give the original series")
-    if tags.get(FRAMES, "1") not in ("", "1"):
-        raise ImageError(
-            f"{path}: holds {tags[FRAMES][:10]} frames (enhanced DICOM); export it as one file a slice, or as NIfTI"
-        )
-    modality = tags.get(MODALITY, "")
-    if modality in RESCALED_MODALITIES and not all(tags.get(tag) for tag in RESCALE):
-        raise ImageError(
-            f"{path}: has no rescale slope and intercept, so its values are not HU; export the series again"
-        )
-    rows, columns = (int(_numbers(path, tags, tag, 1)[0]) for tag in (ROWS, COLUMNS))
-    row_mm, column_mm = _numbers(path, tags, PIXEL_SPACING, 2)
-    return Slice(
-        path=path,
-        series=tags.get(SERIES, ""),
-        modality=modality,
-        shape_HW=(rows, columns),
-        position_mm=np.array(_numbers(path, tags, POSITION, 3)),
-        axes=np.array(_numbers(path, tags, ORIENTATION, 6)).reshape(2, 3).T,
-        spacing_mm=(row_mm, column_mm),
-    )
-
-
-def _numbers(path: Path, tags: dict[str, str], tag: str, count: int) -> list[float]:
-    try:
-        numbers = [float(word) for word in tags.get(tag, "").split("\\")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise ImageError(
-            f"{path}: its tag ({tag.replace('|', ',')}) is missing or not {count} numbers; export the series again"
-        )
-    return numbers
-
-
-def _header(folder: Path, slices: Sequence[Slice], normal: np.ndarray) -> Header:
-    first = slices[0]
-    steps = np.diff([item.position_mm for item in slices], axis=0)
-    gaps_mm = steps @ normal
+def regular_steps(path: Path, positions_mm: np.ndarray, normal: np.ndarray, pixel_mm: float) -> float:
+    """The distance of slices at positions (n, 3) sorted along the normal; raises ImageError when they are no grid."""
+    along_mm = (positions_mm - positions_mm[0]) @ normal
+    gaps_mm = np.diff(along_mm)
     middle_mm = float(np.median(gaps_mm))
-    if gaps_mm.min() <= GAP_TOLERANCE * middle_mm or middle_mm <= 0:
-        raise ImageError(f"{folder}: has two slices at one position; give a folder with one series, each slice once")
-    if np.abs(gaps_mm - middle_mm).max() > GAP_TOLERANCE * middle_mm:
+    if middle_mm <= 0 or gaps_mm.min() <= ALONG_TOLERANCE * middle_mm:
+        raise ImageError(f"{path}: has two slices at one position; give a folder with one series, each slice once")
+    step_mm = float(along_mm[-1]) / len(gaps_mm)
+    drift_mm = np.abs(along_mm - step_mm * np.arange(len(along_mm))).max()
+    if np.abs(gaps_mm - middle_mm).max() > ALONG_TOLERANCE * middle_mm or drift_mm > ALONG_TOLERANCE * middle_mm:
         raise ImageError(
-            f"{folder}: its slices are {gaps_mm.min():.4g} to {gaps_mm.max():.4g} mm apart; "
+            f"{path}: its slices are {gaps_mm.min():.4g} to {gaps_mm.max():.4g} mm apart; "
             "slices are missing or uneven, export the series again"
         )
-    if np.abs(steps - np.outer(gaps_mm, normal)).max() > GAP_TOLERANCE * middle_mm:
+    check_not_tilted(path, positions_mm, normal, min(pixel_mm, step_mm))
+    return step_mm
+
+
+def check_not_tilted(path: Path, positions_mm: np.ndarray, normal: np.ndarray, voxel_mm: float) -> None:
+    """Raise ImageError when slices are shifted sideways, however slowly; positions are (n, 3)."""
+    apart_mm = positions_mm - positions_mm[0]
+    sideways_mm = np.linalg.norm(apart_mm - np.outer(apart_mm @ normal, normal), axis=1)
+    if sideways_mm.max() > SIDEWAYS_TOLERANCE * voxel_mm:
         raise ImageError(
-            f"{folder}: its gantry was tilted (the slices are shifted sideways); correct the tilt in your viewer first"
+            f"{path}: its gantry was tilted (the slices are shifted sideways); correct the tilt in your viewer first"
         )
+
+
+def _dicom_paths(folder: Path) -> list[Path]:
+    try:
+        paths = list(itertools.islice(folder.iterdir(), MAX_FILES + 1))
+        if len(paths) > MAX_FILES:
+            raise ImageError(f"{folder}: holds more than {MAX_FILES} files; give a folder with one series only")
+        paths = sorted(path for path in paths if not _is_beside(path))
+        if paths and not any(path.is_file() and has_dicom_mark(path) for path in paths):
+            raise ImageError(f"{folder}: holds no DICOM slices; give a folder with one series, or a file")
+        return [_slice_path(folder, path) for path in paths]
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be read ({error.strerror}); check that you may read it") from None
+
+
+def _is_beside(path: Path) -> bool:
+    name = path.name.lower()
+    return (
+        name.startswith(".") or path.stem.lower() in SIDE_FILES or name.endswith(SIDE_SUFFIXES) or path.is_dir()
+    )  # fmt: skip
+
+
+def _slice_path(folder: Path, path: Path) -> Path:
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise ImageError(f"{path}: is a link out of the folder; copy the file into it or move the link away")
+    if not path.is_file() or not has_dicom_mark(path):
+        raise ImageError(f"{path}: is no DICOM file, or a damaged slice; export the series again or move it away")
+    return path
+
+
+def _check_one_series(path: Path, slices: Sequence[Slice]) -> None:
+    series = Counter(item.series for item in slices)
+    if len(series) > 1:
+        firsts = {item.series: item.path.name for item in reversed(slices)}
+        shown = ", ".join(f"{count} slices like {firsts[key]}" for key, count in series.most_common(4))
+        raise ImageError(
+            f"{path}: holds {len(series)} DICOM series ({shown}); move each into a folder of its own and give one"
+        )
+
+
+def _header(path: Path, slices: Sequence[Slice], normal: np.ndarray) -> Header:
+    first = slices[0]
+    positions_mm = np.array([item.position_mm for item in slices])
+    row_mm, column_mm = first.spacing_mm
     direction = np.column_stack([first.axes, normal])
-    check_unit_vectors(folder, direction)
-    spacing_mm = (float(gaps_mm.mean()), *first.spacing_mm)
+    check_unit_vectors(path, direction)
+    step_mm = regular_steps(path, positions_mm, normal, min(row_mm, column_mm))
     x, y, z = first.position_mm
-    spacing, origin, direction = check_grid(folder, affine_matrix(spacing_mm, (x, y, z), direction))
+    affine = affine_matrix((step_mm, row_mm, column_mm), (x, y, z), direction)
+    spacing, origin, direction = check_grid(path, affine)
+    height, width = first.pixels.shape_HW
     return Header(
-        path=folder,
+        path=path,
         kind="dicom",
-        shape_DHW=check_shape(folder, [first.shape_HW[1], first.shape_HW[0], len(slices)], 4),
+        shape_DHW=check_shape(path, [width, height, len(slices)], 4),
         spacing_mm=spacing,
         origin_mm=origin,
         direction=direction,
         stored=np.dtype(np.float32),
-        data_path=folder,
+        data_path=path,
     )

@@ -14,6 +14,7 @@ from organincrement.imaging.volume import affine_matrix
 MAX_IMAGE_BYTES = 8 * 2**30
 SPACING_RANGE_MM = (1e-3, 100.0)
 MAX_ORIGIN_MM = 1e6
+MAX_PADDING_BYTES = 1024
 ORTHONORMAL_TOLERANCE = 1e-3
 
 Encoding = Literal["raw", "gzip", "bzip2", "zlib", "text"]
@@ -28,7 +29,7 @@ class Header:
     """
 
     path: Path
-    kind: Literal["nifti", "nrrd", "metaimage", "dicom"]
+    kind: Literal["nifti", "nrrd", "metaimage", "dicom", "segmentation"]
     shape_DHW: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     origin_mm: tuple[float, float, float]
@@ -55,6 +56,13 @@ class Header:
     def data_bytes(self) -> int:
         """Size of all voxels as stored, uncompressed."""
         return self.shape_DHW[0] * self.slice_bytes
+
+    @property
+    def spare_bytes(self) -> int:
+        """How many bytes may follow the last voxel: padding, but no row, column or slice that the header leaves out."""
+        depth, height, width = self.shape_DHW
+        face = min(depth * height, depth * width, height * width) * self.stored.itemsize
+        return min(face - 1, MAX_PADDING_BYTES)
 
 
 def check_shape(path: Path, sizes_xyz: Sequence[int], itemsize: int) -> tuple[int, int, int]:
@@ -136,7 +144,7 @@ def open_regular(path: Path) -> Path:
             else "is no regular file"
         )
     except (OSError, ValueError) as error:
-        problem = f"cannot be opened ({error})"
+        problem = f"cannot be opened ({getattr(error, 'strerror', None) or 'its name is impossible'})"
     raise ImageError(f"{path}: {problem}; check the path")
 
 
@@ -147,8 +155,12 @@ def detached_data(header_path: Path, name: str) -> Path:
     if not name or "\0" in name or "\\" in name or ":" in name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise ImageError(f"{header_path}: names the data file {name[:80]!r} outside its folder; {remedy}")
     path = header_path.parent / name
-    if not path.resolve().is_relative_to(folder):
-        raise ImageError(f"{header_path}: its data file {name[:80]!r} is a link out of the folder; {remedy}")
-    if not path.is_file():
-        raise ImageError(f"{header_path}: its data file {name[:80]!r} is missing; {remedy}")
+    try:
+        if not path.resolve().is_relative_to(folder):
+            raise ImageError(f"{header_path}: its data file {name[:80]!r} is a link out of the folder; {remedy}")
+        found = path.is_file()
+    except (OSError, RuntimeError):  # a name too long, links in a circle
+        found = False
+    if not found:
+        raise ImageError(f"{header_path}: its data file {name[:80]!r} is missing or no regular file; {remedy}")
     return path

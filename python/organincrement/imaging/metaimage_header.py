@@ -28,8 +28,16 @@ TYPES = {
 }  # fmt: skip
 SYNONYMS = {
     "ElementByteOrderMSB": "BinaryDataByteOrderMSB", "Origin": "Offset", "Position": "Offset",
-    "Rotation": "TransformMatrix", "Orientation": "TransformMatrix", "ElementSize": "ElementSpacing",
+    "Rotation": "TransformMatrix", "Orientation": "TransformMatrix",
 }  # fmt: skip
+
+
+# Fields that decide how the voxels are read; a comment may hold anything.
+CHECKED = ("NDims", "DimSize", "ElementType", "ElementSpacing", "TransformMatrix", "Offset", "BinaryDataByteOrderMSB",
+           "CompressedData", "ElementDataFile", "HeaderSize", "ElementNumberOfChannels")  # fmt: skip
+# What programs write for axes to the left, back and head: where the first voxel lies, or that they do not know.
+USUAL_ANATOMY = ("RAI", "???")
+TRUE, FALSE = ("true", "t", "1"), ("false", "f", "0")
 
 
 def read_metaimage_header(path: Path) -> Header:
@@ -46,7 +54,7 @@ def read_metaimage_header(path: Path) -> Header:
         raise ImageError(f"{path}: its voxels are spread over several files; save it as a single .mha")
     local = name.upper() == "LOCAL"
     data_path = path if local else detached_data(path, name)
-    compressed = _is_true(fields, "CompressedData")
+    compressed = _is_true(path, fields, "CompressedData")
     data_bytes = int(np.prod(shape_DHW, dtype=np.int64)) * stored.itemsize
     return Header(
         path=path,
@@ -65,21 +73,26 @@ def read_metaimage_header(path: Path) -> Header:
 def _fields(path: Path) -> tuple[dict[str, str], int]:
     """The fields under their first names, and the position behind ElementDataFile, which is the last."""
     fields: dict[str, str] = {}
+    # ElementSpacing is the distance of the voxels; ElementSize stands for it only where it is missing.
+    size: str | None = None
     with path.open("rb") as file:
         while file.tell() < MAX_HEADER_BYTES:
             line = file.readline(MAX_HEADER_BYTES)
-            name, separator, value = line.decode("utf-8", errors="replace").partition("=")
+            name, separator, value = (part.strip() for part in line.decode("utf-8", errors="replace").partition("="))
             if not separator:
                 break
-            name = name.strip()
-            # ElementSpacing is the distance of the voxels; ElementSize stands for it only where it is missing.
-            if name == "ElementSize" and "ElementSpacing" in fields:
+            if name == "ElementSize":
+                size = value
                 continue
             known = SYNONYMS.get(name, name)
-            if known in fields and name != "ElementSpacing":
+            if known in CHECKED and not value.replace("\t", " ").isprintable():
+                raise ImageError(f"{path}: its {name} holds signs that are no text; export it again")
+            if fields.get(known, value) != value:
                 raise ImageError(f"{path}: its header says {name[:40]!r} twice; export it again")
-            fields[known] = value.strip()
+            fields[known] = value
             if name == "ElementDataFile":
+                if size is not None:
+                    fields.setdefault("ElementSpacing", size)
                 return fields, file.tell()
     raise ImageError(f"{path}: is no MetaImage, or its header has no ElementDataFile at its end; export it again")
 
@@ -100,8 +113,11 @@ def _numbers(path: Path, fields: Mapping[str, str], name: str, *, whole: bool = 
         raise ImageError(f"{path}: its {name} {fields[name][:40]!r} are not numbers; export it again") from None
 
 
-def _is_true(fields: Mapping[str, str], name: str) -> bool:
-    return fields.get(name, "False").lower() in ("true", "t", "1")
+def _is_true(path: Path, fields: Mapping[str, str], name: str, *, missing: bool = False) -> bool:
+    word = fields.get(name, str(missing)).lower()
+    if word not in (*TRUE, *FALSE):
+        raise ImageError(f"{path}: its {name} {word[:40]!r} is neither True nor False; export it again")
+    return word in TRUE
 
 
 def _stored_type(path: Path, fields: Mapping[str, str]) -> np.dtype:
@@ -109,9 +125,15 @@ def _stored_type(path: Path, fields: Mapping[str, str]) -> np.dtype:
     if name not in TYPES or fields.get("ElementNumberOfChannels", "1") != "1":
         what = f"{name[:40]}, {fields.get('ElementNumberOfChannels', '1')[:10]} a voxel"
         raise ImageError(f"{path}: its voxels are {what}; export one plain number per voxel")
-    if not _is_true({"BinaryData": "True", **fields}, "BinaryData"):
+    if not _is_true(path, fields, "BinaryData", missing=True):
         raise ImageError(f"{path}: its voxels are written as text; save it as binary")
-    return np.dtype(TYPES[name]).newbyteorder(">" if _is_true(fields, "BinaryDataByteOrderMSB") else "<")
+    if fields.get("ObjectType", "Image").lower() != "image":
+        raise ImageError(f"{path}: holds a {fields['ObjectType'][:20]} and no image; export the image")
+    for key, usual in (("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)):
+        if key in fields and _numbers(path, fields, key) != [usual]:
+            raise ImageError(f"{path}: its values need its {key}, which programs ignore; export it with plain values")
+    msb = _is_true(path, fields, "BinaryDataByteOrderMSB")
+    return np.dtype(TYPES[name]).newbyteorder(">" if msb else "<")
 
 
 def _affine(path: Path, fields: Mapping[str, str], dimension: int) -> np.ndarray:
@@ -121,6 +143,11 @@ def _affine(path: Path, fields: Mapping[str, str], dimension: int) -> np.ndarray
         _numbers(path, fields, "TransformMatrix") if "TransformMatrix" in fields else np.eye(dimension).ravel().tolist()
     )
     origin = _numbers(path, fields, "Offset") if "Offset" in fields else [0.0] * dimension
+    anatomy = fields.get("AnatomicalOrientation", USUAL_ANATOMY[0])
+    if "TransformMatrix" not in fields and anatomy.upper() not in USUAL_ANATOMY:
+        raise ImageError(
+            f"{path}: has an AnatomicalOrientation {anatomy[:10]!r} but no TransformMatrix; export it again"
+        )
     if len(spacing_xyz) != dimension or len(rows) != dimension**2 or len(origin) != dimension:
         raise ImageError(f"{path}: its spacing, offset or matrix does not have {dimension} axes; export it again")
     check_spacing(path, spacing_xyz[:3])

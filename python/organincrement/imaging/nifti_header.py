@@ -1,5 +1,8 @@
 """NIfTI-1 and NIfTI-2 headers, single file (.nii, .nii.gz), read with the standard library.
 
+Where ITK and nibabel place one file differently it is refused: qform and sform that disagree, neither of them, a stated
+spacing that is not that of the sform. Two-file images (.hdr, .img) are refused too.
+
 Source: the NIfTI-1 and NIfTI-2 format definitions (nifti1.h, nifti2.h, nifti.nimh.nih.gov).
 """
 
@@ -14,12 +17,15 @@ from organincrement.imaging.errors import ImageError
 from organincrement.imaging.header import Header, check_grid, check_shape, check_spacing
 
 SIZES = {1: 348, 2: 540}
+LINE_ENDS = b"\r\n\x1a\n"
 TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 REFUSED_TYPES = {
     0: "of no stated type", 1: "binary", 32: "complex", 128: "RGB colour", 1536: "128-bit float", 1792: "complex",
     2048: "complex", 2304: "RGBA colour",
 }  # fmt: skip
 UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unstated (taken as mm), metre, millimetre, micrometre
+HALF_TURN = 1e-7
+LARGEST_FORM_CODE = 5
 MAX_DATA_START = 64 * 2**20
 
 # Two forms of one placement that differ by more than this are a contradiction, not rounding.
@@ -68,10 +74,13 @@ def read_raw_header(path: Path) -> RawHeader:
         for order in "<>":
             if len(head) >= size + 4 and struct.unpack_from(f"{order}i", head)[0] == size:
                 magic = head[344:348] if version == 1 else head[4:8]
-                if magic == f"n+{version}\0".encode():
+                intact = version == 1 or head[8:12] in (LINE_ENDS, bytes(4))
+                if magic == f"n+{version}\0".encode() and intact:
                     return RawHeader(
                         path=path, data=head[: size + 4], order=order, version=version, compressed=compressed
                     )
+                if magic == f"n+{version}\0".encode():
+                    raise ImageError(f"{path}: had its line ends converted, as text; copy it again as a binary file")
                 raise ImageError(f"{path}: is an Analyze or two-file NIfTI image; save it as a single .nii.gz")
     raise ImageError(f"{path}: is no NIfTI image, or its header is cut off; export it again")
 
@@ -87,7 +96,10 @@ def read_nifti_header(path: Path) -> Header:
     spacing_mm, origin_mm, direction = check_grid(path, _affine(raw, shape_DHW))
     _check_stated_spacing(raw, spacing_mm[::-1])
     slope, intercept = raw.numbers("scale")
+    # A slope of 0, NaN or infinity means none, to every reader; a missing intercept means different things to them.
     scaled = np.isfinite(slope) and slope != 0
+    if scaled and not np.isfinite(intercept):
+        raise ImageError(f"{path}: has a slope but no finite intercept, its values are unknown; export it again")
     start = raw.voxels_start
     return Header(
         path=path,
@@ -98,7 +110,7 @@ def read_nifti_header(path: Path) -> Header:
         direction=direction,
         stored=stored,
         slope=slope if scaled else 1.0,
-        intercept=intercept if scaled and np.isfinite(intercept) else 0.0,
+        intercept=intercept if scaled else 0.0,
         data_path=path,
         offset=0 if raw.compressed else start,
         skip=start if raw.compressed else 0,
@@ -108,13 +120,19 @@ def read_nifti_header(path: Path) -> Header:
 
 def _first_bytes(path: Path, size: int) -> tuple[bytes, bool]:
     with path.open("rb") as file:
-        head = file.read(65536)
-    if not head.startswith(b"\x1f\x8b"):
-        return head[:size], False
+        packed = file.read(65536)
+    if not packed.startswith(b"\x1f\x8b"):
+        return packed[:size], False
+    head = b""
     try:
-        return zlib.decompressobj(wbits=31).decompress(head, size), True
+        # A file may be made of several gzip members, each of them as short as one byte.
+        while packed and len(head) < size:
+            unpack = zlib.decompressobj(wbits=31)
+            head += unpack.decompress(packed, size - len(head))
+            packed = unpack.unused_data
     except zlib.error as error:
         raise ImageError(f"{path}: is damaged, it cannot be decompressed ({error}); copy or export it again") from None
+    return head, True
 
 
 def _stored_type(raw: RawHeader) -> np.dtype:
@@ -137,7 +155,10 @@ def _affine(raw: RawHeader, shape_DHW: tuple[int, int, int]) -> np.ndarray:
         raise ImageError(f"{raw.path}: its header has an unknown unit of length; save it in millimetres")
     spacing_mm = np.array(raw.numbers("pixdim")[1:4]) * unit
     check_spacing(raw.path, spacing_mm)
-    has_qform, has_sform = (code > 0 for code in raw.numbers("codes"))
+    codes = raw.numbers("codes")
+    if not all(0 <= code <= LARGEST_FORM_CODE for code in codes):
+        raise ImageError(f"{raw.path}: has an unknown qform or sform code; export it again")
+    has_qform, has_sform = (code > 0 for code in codes)
     forms = [_sform(raw)] * has_sform + [_qform(raw)] * has_qform
     if not forms:
         raise ImageError(
@@ -172,6 +193,9 @@ def _qform(raw: RawHeader) -> np.ndarray:
     if not squared <= 1 + 1e-4:
         raise ImageError(f"{raw.path}: its qform is no rotation; export the image again")
     a = np.sqrt(max(0.0, 1 - squared))
+    if 1 - squared < HALF_TURN:
+        # The root of what rounding left would be a turn of its own.
+        a, (b, c, d) = 0.0, np.array([b, c, d]) / np.sqrt(squared)
     rotation = np.array(
         [
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
@@ -180,6 +204,8 @@ def _qform(raw: RawHeader) -> np.ndarray:
         ]
     )
     handedness, *spacing = raw.numbers("pixdim")[:4]
+    if handedness not in (-1, 0, 1):  # readers disagree on what else it could mean
+        raise ImageError(f"{raw.path}: its qform has the handedness {handedness:g}, not 1 or -1; export it again")
     matrix = np.eye(4)
     matrix[:3, :3] = rotation * np.array(spacing)
     matrix[:3, 2] *= -1 if handedness < 0 else 1

@@ -13,6 +13,9 @@ from organincrement.imaging.errors import ImageError
 from organincrement.imaging.header import Encoding, Header, check_grid, check_shape, detached_data
 
 MAX_HEADER_BYTES = 4 * 2**20
+MAX_HEADER_LINES = 100_000
+MAX_SKIPPED_LINES = 1000
+MAX_SKIPPED_BYTES = 64 * 2**20
 TYPES = {
     "i1": "signed char|int8|int8_t",
     "u1": "uchar|unsigned char|uint8|uint8_t",
@@ -75,8 +78,10 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     with path.open("rb") as file:
         if not re.fullmatch(rb"NRRD000[1-5]\r?\n", file.readline(16)):
             raise ImageError(f"{path}: is no NRRD image; export it again")
-        while file.tell() < MAX_HEADER_BYTES:
+        for _ in range(MAX_HEADER_LINES):
             line = file.readline(MAX_HEADER_BYTES)
+            if file.tell() > MAX_HEADER_BYTES:
+                break
             text = line.decode("utf-8", errors="replace").rstrip("\r\n")
             if not text:
                 return fields, file.tell()
@@ -89,6 +94,8 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
                 continue
             if name in fields:
                 raise ImageError(f"{path}: its header says {name!r} twice; export it again")
+            if not value.replace("\t", " ").isprintable():
+                raise ImageError(f"{path}: its {name} holds signs that are no text; export it again")
             fields[name] = value.strip()
     raise ImageError(f"{path}: its header has no end; export it again")
 
@@ -131,7 +138,10 @@ def _affine(path: Path, fields: Mapping[str, str], dimension: int) -> np.ndarray
     units = re.findall(r'"([^"]*)"', fields.get("space units", ""))
     if any(unit not in ("mm", "") for unit in units):
         raise ImageError(f"{path}: its unit of length is {units[0]!r}; save it in millimetres")
-    vectors = re.findall(r"\([^()]*\)|none", _required(path, fields, "space directions"))
+    text = _required(path, fields, "space directions")
+    vectors = re.findall(r"\([^()]*\)|none", text)
+    if re.sub(r"\([^()]*\)|none|\s", "", text):
+        raise ImageError(f"{path}: its space directions {text[:40]!r} are no vectors; export it again")
     if len(vectors) != dimension or "none" in vectors[:3]:
         raise ImageError(
             f"{path}: has an axis that is not in space (a colour, vector or time); export one 3-D volume of it"
@@ -166,13 +176,18 @@ def _data_start(
     """Where the voxels begin: bytes to pass over in the file, and, when compressed, in what comes out."""
     lines = _integers(path, fields, "line skip")[0] if "line skip" in fields else 0
     skip = _integers(path, fields, "byte skip")[0] if "byte skip" in fields else 0
-    if not 0 <= lines <= 10_000 or not -1 <= skip <= 2**31 or (skip == -1 and encoding != "raw"):
+    if (
+        not 0 <= lines <= MAX_SKIPPED_LINES
+        or not -1 <= skip <= MAX_SKIPPED_BYTES
+        or (skip == -1 and (encoding != "raw" or lines))
+    ):
         raise ImageError(f"{path}: skips {lines} lines and {skip} bytes, which cannot be; export it again")
     if skip == -1:
         return max(0, data_path.stat().st_size - data_bytes), 0
     with data_path.open("rb") as file:
         file.seek(offset)
         for _ in range(lines):
-            file.readline(MAX_HEADER_BYTES)
+            if not file.readline(MAX_HEADER_BYTES).endswith(b"\n"):
+                raise ImageError(f"{path}: skips more lines than there are; export it again")
         offset = file.tell()
     return (offset, skip) if encoding in ("gzip", "bzip2") else (offset + skip, 0)

@@ -42,8 +42,11 @@ def read_header(path: Path) -> Header:
     """The checked header of an image file; raises ImageError with the reason when the file must not be read."""
     open_regular(path)
     suffix = image_suffix(path)
+    if path.suffix.lower() in (".hdr", ".img"):
+        raise ImageError(f"{path}: is one half of a two-file NIfTI or Analyze image; save it as a single .nii.gz")
     if suffix is None:
-        raise ImageError(f"{path}: is no image format that can be read; save it as one of {', '.join(READERS)}")
+        formats = ", ".join(READERS)
+        raise ImageError(f"{path}: is no image that can be read; save it as one of {formats}, or give a DICOM folder")
     try:
         header = READERS[suffix](path)
         check_data_size(header)
@@ -53,7 +56,7 @@ def read_header(path: Path) -> Header:
 
 
 def check_data_size(header: Header) -> None:
-    """Raise ImageError when the data file is too short, or a slice or more too long, for what the header claims.
+    """Raise ImageError when the data file is too short, or too long, for what the header claims.
 
     Of compressed data this sees only what the size of the file tells; `read_voxels` counts them.
     """
@@ -72,8 +75,8 @@ def check_data_size(header: Header) -> None:
 
 
 def check_extra(header: Header, extra_bytes: int) -> None:
-    """Raise ImageError when a whole slice follows the last voxel: then the header says too few slices."""
-    if extra_bytes >= header.slice_bytes:
+    """Raise ImageError when more follows the last voxel than padding: then the header says too few of them."""
+    if extra_bytes > header.spare_bytes:
         raise ImageError(f"{header.path}: holds more voxels than its header says; export it again")
 
 
@@ -85,4 +88,4 @@ def gzip_length_agrees(header: Header) -> bool:
         file.seek(-4, os.SEEK_END)
         (length,) = struct.unpack("<I", file.read(4))
     extra = (length - header.skip - header.data_bytes) % 2**32
-    return bool(extra < header.slice_bytes)
+    return bool(extra <= header.spare_bytes)

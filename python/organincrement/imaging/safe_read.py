@@ -1,17 +1,16 @@
 """Reading images and labels that somebody else made: checked first, refused with a reason, never silently wrong."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from organincrement.imaging.dicom_series import read_series_header, read_series_voxels
 from organincrement.imaging.errors import ImageError
-from organincrement.imaging.geometry import Grid, grid_difference
+from organincrement.imaging.geometry import Grid, grid_difference, nearest_index
 from organincrement.imaging.header import Header
-from organincrement.imaging.preflight import gzip_length_agrees, read_header
+from organincrement.imaging.sources import SegmentationSource, open_source
 from organincrement.imaging.volume import Volume
-from organincrement.imaging.voxels import check_finite, check_voxels, read_voxels
 
 LARGEST_LABEL = 65535
 
@@ -21,31 +20,49 @@ def peek(path: Path | str) -> Header:
 
     Raises ImageError as `read_image`, but for damage that only shows in the voxels.
     """
-    path = Path(path)
-    if path.is_dir():
-        return read_series_header(path)[0]
-    header = read_header(path)
-    # The length in a whole gzip file agrees; only what looks cut off (or is made of several parts) is unpacked to see.
-    if header.encoding == "gzip" and not gzip_length_agrees(header):
-        check_voxels(header)
-    return header
+    source = open_source(Path(path))
+    source.check()
+    return source.header
 
 
 def read_stored(path: Path | str) -> Volume:
     """A 3-D scalar image in the type in which it is stored; float32 where a slope or DICOM rescale applies.
 
-    path: .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or a folder with one DICOM series.
+    path: .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, a folder with one DICOM series, an enhanced DICOM file, or a DICOM
+    segmentation, whose voxels are the numbers of its segments. What these hold is decoded in this process, by code that
+    allocates only after checking sizes; JPEG-compressed DICOM in a limited process of its own.
     Raises ImageError, with the reason in one line, for anything that cannot be read with certainty: see safety.md.
     """
-    path = Path(path)
-    if path.is_dir():
-        header, files = read_series_header(path)
-        array_DHW = read_series_voxels(header, files)
-        check_finite(header, array_DHW)
-    else:
-        header = read_header(path)
-        array_DHW = read_voxels(header)
-    return Volume(array_DHW, header.spacing_mm, header.origin_mm, header.direction)
+    source = open_source(Path(path))
+    header = source.header
+    return Volume(source.read(), header.spacing_mm, header.origin_mm, header.direction)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examined:
+    """What an image is; `values` at the positions asked for, with `inside` false where there is no voxel."""
+
+    header: Header
+    dtype: np.dtype
+    segments: int | None
+    values: np.ndarray
+    inside: np.ndarray
+
+
+def examine(path: Path | str, points_mm: np.ndarray) -> Examined:
+    """Check an image to its end and read the nearest voxels at positions (n, 3) L, P, S, in little memory.
+
+    Raises ImageError as `read_stored`.
+    """
+    source = open_source(Path(path))
+    index, inside = nearest_index(source.header, points_mm)
+    return Examined(
+        header=source.header,
+        dtype=source.dtype,
+        segments=len(source.segmentation.segments) if isinstance(source, SegmentationSource) else None,
+        values=source.sample(index),
+        inside=inside,
+    )
 
 
 def read_image(path: Path | str) -> Volume:

@@ -5,9 +5,13 @@ grows to the patient's left, y to the back, z to the head.
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
+
+# Imported where it is used: what only looks at a file need not load it.
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +56,10 @@ class Volume:
             raise ValueError(f"the new voxels are {array_DHW.shape}, the grid is {self.array_DHW.shape}")
         return replace(self, array_DHW=array_DHW)
 
-    def to_sitk(self) -> sitk.Image:
+    def to_sitk(self) -> "sitk.Image":
         """As a SimpleITK image; the voxels are copied, booleans become uint8."""
+        import SimpleITK as sitk
+
         dtype = np.dtype(np.uint8) if self.array_DHW.dtype == bool else self.array_DHW.dtype.newbyteorder("=")
         image = sitk.GetImageFromArray(self.array_DHW.astype(dtype, copy=False))
         image.SetSpacing(self.spacing_mm[::-1])
@@ -62,10 +68,12 @@ class Volume:
         return image
 
     @staticmethod
-    def from_sitk(image: sitk.Image) -> "Volume":
+    def from_sitk(image: "sitk.Image") -> "Volume":
         """From a 3-D scalar SimpleITK image; the voxels are copied. Raises ValueError for any other image."""
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             raise ValueError("only 3-D images with one value per voxel become a Volume")
+        import SimpleITK as sitk
+
         direction = np.array(image.GetDirection()).reshape(3, 3)
         return Volume(sitk.GetArrayFromImage(image), image.GetSpacing()[::-1], image.GetOrigin(), direction)
 

@@ -1,81 +1,33 @@
-"""What a file or folder is: an image, a dataset, a model package, a job; read from headers and manifests."""
+"""What a file or folder is: an image, a dataset, a model package, a job; looked at in a process with limits."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from organincrement.contract.dataset import DatasetFolder
-from organincrement.contract.job import JobFolder
-from organincrement.contract.package import read_manifest
-from organincrement.imaging.geometry import nearest_index, orientation_code
-from organincrement.imaging.safe_read import read_stored
+from organincrement.contract.errors import ContractError
+from organincrement.imaging.errors import ImageError, one_line
+from organincrement.imaging.limited import LimitError, Limits, run_limited
 from organincrement.workflows.errors import WorkflowError
+
+# Together with the start of Python, anything gets its answer within 5 s and 1 GB.
+LIMITS = Limits(memory_bytes=900 * 2**20, wall_s=4.0, file_bytes=2**30)
+REFUSALS: dict[str, type[ValueError]] = {kind.__name__: kind for kind in (ContractError, ImageError, WorkflowError)}
 
 
 def inspect_path(path: Path, points: Path | None = None) -> dict[str, Any]:
     """Facts about a path.
 
     Args: points: .npy of (n, ≥3) L, P, S positions in mm; adds `samples`, null outside the image.
-    Raises: WorkflowError, ImageError or ContractError with the reason it is refused.
+    Raises: WorkflowError, ImageError or ContractError with the reason it is refused, in one line; also when it takes
+    more time or memory than LIMITS to find out.
     """
-    if not path.exists():
-        raise WorkflowError(f"{path.name}: there is no such file or folder")
-    if path.is_dir():
-        for name, describe in (("dataset.json", _dataset), ("model.json", _model), ("plan.json", _job)):
-            if (path / name).is_file():
-                return describe(path)
-    elif path.suffix == ".oimodel":
-        return _model(path)
-    return _image(path, points)
-
-
-def _image(path: Path, points: Path | None) -> dict[str, Any]:
-    volume = read_stored(path)
-    facts = {
-        "kind": "image", "shape": list(volume.shape_DHW), "spacing": [float(mm) for mm in volume.spacing_mm],
-        "origin": [float(mm) for mm in volume.origin_mm], "direction": volume.direction.tolist(),
-        "orientation": orientation_code(volume), "type": str(volume.array_DHW.dtype),
-    }  # fmt: skip
-    if points is not None:
-        positions = _positions(points)
-        index, inside = nearest_index(volume, positions)
-        values = volume.array_DHW[tuple(index.T)]
-        facts["samples"] = [float(value) if within else None for value, within in zip(values, inside, strict=True)]
-    return facts
-
-
-def _positions(path: Path) -> np.ndarray:
+    arguments = {"path": str(path), "points": None if points is None else str(points)}
     try:
-        points = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise WorkflowError(f"{path.name}: cannot be read as an array of points ({error})") from error
-    if points.ndim != 2 or points.shape[1] < 3 or not np.issubdtype(points.dtype, np.number):
-        raise WorkflowError(f"{path.name}: points must be numbers in an (n, 3) array, not {points.shape}")
-    return points[:, :3].astype(float)
-
-
-def _dataset(path: Path) -> dict[str, Any]:
-    dataset = DatasetFolder.open(path)
-    statuses = [case.status for case in dataset.cases()]
-    counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-    return {"kind": "dataset", "name": dataset.manifest.name, "organs": list(dataset.label_space.ids), "cases": counts}
-
-
-def _model(path: Path) -> dict[str, Any]:
-    manifest = read_manifest(path)
-    return {
-        "kind": "model",
-        "name": manifest.name,
-        "organs": list(manifest.label_space.ids),
-        "network": manifest.network.kind,
-        "parameters": manifest.network.parameters,
-        "lineage": [step.name for step in manifest.lineage],
-        "recommended": manifest.metrics.recommended,
-        "licence": manifest.licence,
-    }
-
-
-def _job(path: Path) -> dict[str, Any]:
-    status = JobFolder.open(path).status()
-    return {"kind": "job", "state": status.state, "step": status.step, "total_steps": status.total_steps}
+        said = run_limited("organincrement.workflows.inspect_facts:answer", arguments, LIMITS)
+    except LimitError as error:
+        raise WorkflowError(
+            one_line(f"{path}: {error} when looked at; it is damaged, or far too large for a look")
+        ) from None
+    if "refused" in said:
+        raise REFUSALS[said["refused"]](one_line(said["message"]))
+    facts: dict[str, Any] = said["facts"]
+    return facts

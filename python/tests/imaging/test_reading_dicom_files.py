@@ -1,0 +1,277 @@
+"""What DICOM files say of their pixels and places: read as meant, or refused in words, never with a patient's name."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from fuzz.dicom_bytes import BIG, EXPLICIT, IMPLICIT, RUN_LENGTHS, dicom_file
+from fuzz.dicom_mutants import PIXELS, POSITION, SECRET, Series, decimals
+from fuzz.mutant import flip_bits
+from organincrement.imaging.dicom_frames import read_slices
+from organincrement.imaging.dicom_pixels import read_slices_pixels
+from organincrement.imaging.dicom_tags import read_dicom_file
+from organincrement.imaging.errors import ImageError
+from organincrement.imaging.safe_read import examine, peek, read_stored
+from organincrement.imaging.sources import open_source
+
+SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
+
+
+def series(*, syntax=EXPLICIT, one_file=False, bits=(16, 16), signed=True, modality="CT", spacing=(1.25, 0.75, 3.0)):
+    made = Series(random.Random(3))
+    made.syntax, made.one_file, made.bits, made.signed, made.modality = syntax, one_file, bits, signed, modality
+    made.shape = (5, 4, 6)
+    made.row_mm, made.column_mm, made.step_mm = spacing
+    made.pixels = np.random.default_rng(0).integers(-100 if signed else 0, 100, made.shape)
+    made.rescales = [(1 + index / 2, -1000 - index) for index in range(5)]
+    made.slices = [made._slice(index) for index in range(5)]
+    made.names = ["c.dcm", "a.dcm", "e.dcm", "b.dcm", "d.dcm"]
+    return made
+
+
+def write(made, folder, **more):
+    folder.mkdir()
+    for name, data in {**made.files(), **more}.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def expected(made):
+    return np.stack([made.pixels[d] * slope + b for d, (slope, b) in enumerate(made.rescales)])
+
+
+def set_all(made, tag, kind, value):
+    for item in made.slices:
+        item[tag] = (kind, value)
+    return made
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, RUN_LENGTHS])
+@pytest.mark.parametrize("bits", [(8, 8), (16, 16), (16, 12)])
+@pytest.mark.parametrize("signed", [True, False])
+def test_pixels_of_every_layout_get_the_rescale_of_their_own_slice(tmp_path, syntax, bits, signed):
+    made = series(syntax=syntax, bits=bits, signed=signed)
+    read = read_stored(write(made, tmp_path / "ct"))
+    np.testing.assert_allclose(read.array_DHW, expected(made), rtol=1e-6)
+    assert read.spacing_mm == pytest.approx((3.0, 1.25, 0.75))
+    np.testing.assert_allclose(read.origin_mm, made.origin, atol=1e-6)
+    np.testing.assert_allclose(read.direction, np.column_stack([made.axes, made.normal]), atol=1e-6)
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_an_enhanced_file_is_read_frame_by_frame(tmp_path, syntax):
+    made = series(syntax=syntax, one_file=True)
+    folder = write(made, tmp_path / "ct")
+    for path in (folder, folder / "all.dcm"):
+        np.testing.assert_allclose(read_stored(path).array_DHW, expected(made), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["MR_small_RLE", "MR_small_bigendian", "MR_small_expb", "MR_small_implicit", "MR_small_jp2klossless",
+     "MR_small_jpeg_ls_lossless"],
+)  # fmt: skip
+def test_one_slice_in_every_transfer_syntax_has_the_same_pixels(name):
+    (original,) = read_slices_pixels(read_slices(read_dicom_file(SAMPLES / "MR_small.dcm")))
+    (read,) = read_slices_pixels(read_slices(read_dicom_file(SAMPLES / f"{name}.dcm")))
+    np.testing.assert_array_equal(read, original)
+    np.testing.assert_array_equal(read, pydicom.dcmread(SAMPLES / "MR_small.dcm").pixel_array)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("J2K_pixelrep_mismatch", "differ in their sign"),
+        ("MR_truncated", "cut off: 8130 of 8192"),
+        ("MR_small_padded", "bytes of pixels where"),
+        ("SC_rgb_small_odd", "colour"),
+        ("rtdose_1frame", "a dose"),
+        ("rtdose", "a dose"),
+        ("reportsi", "holds no image"),
+        ("rtplan_truncated", "cut off"),
+        ("rtstruct", "no DICOM file"),
+    ],
+)
+def test_files_that_other_readers_open_wrongly_are_refused(name, reason):
+    with pytest.raises(ImageError, match=rf"{name}\.dcm: .*{reason}"):
+        list(read_slices_pixels(read_slices(read_dicom_file(SAMPLES / f"{name}.dcm"))))
+
+
+@pytest.mark.parametrize("name", ["MR_small_jp2klossless", "MR_small_jpeg_ls_lossless"])
+@pytest.mark.parametrize("change", ["rows", "half", "end"])
+def test_a_codestream_of_another_size_or_cut_short_is_refused_before_it_is_decoded(tmp_path, name, change):
+    file = pydicom.dcmread(SAMPLES / f"{name}.dcm")
+    if change == "rows":
+        file.Rows = 128
+    else:
+        (frame,) = pydicom.encaps.generate_frames(file.PixelData, number_of_frames=1)
+        kept = frame[: len(frame) // 2 * 2 - 8] if change == "end" else frame[: len(frame) // 4 * 2]
+        file.PixelData = pydicom.encaps.encapsulate([kept])
+    file.save_as(tmp_path / "slice.dcm")
+    with pytest.raises(ImageError, match=r"slice\.dcm: its compressed pixels"):
+        list(read_slices_pixels(read_slices(read_dicom_file(tmp_path / "slice.dcm"))))
+
+
+def test_a_damaged_codestream_is_refused_by_its_name(tmp_path):
+    data = bytearray((SAMPLES / "MR_small_jp2klossless.dcm").read_bytes())
+    place = data.index(b"\xff\x4f\xff\x51") + 60
+    data[place : place + 40] = bytes(40)
+    (tmp_path / "slice.dcm").write_bytes(data)
+    with pytest.raises(ImageError, match=r"slice\.dcm: is cut off or damaged"):
+        list(read_slices_pixels(read_slices(read_dicom_file(tmp_path / "slice.dcm"))))
+
+
+def test_bits_beyond_those_stored_are_an_overlay_where_one_is_declared_and_refused_elsewhere(tmp_path):
+    made = series(bits=(16, 12), signed=False)
+    for item in made.slices:
+        item[PIXELS] = ("OW", (np.frombuffer(item[PIXELS][1], "<u2") | 0x8000).tobytes())
+    with pytest.raises(ImageError, match="beyond the 12 bits"):
+        read_stored(write(made, tmp_path / "undeclared"))
+    set_all(made, 0x60000100, "US", 16)
+    set_all(made, 0x60000102, "US", 15)
+    np.testing.assert_allclose(read_stored(write(made, tmp_path / "declared")).array_DHW, expected(made), rtol=1e-6)
+
+
+def test_the_distance_of_slices_comes_from_their_positions(tmp_path):
+    made = set_all(set_all(series(), 0x00180050, "DS", "9"), 0x00180088, "DS", "-7")
+    assert peek(write(made, tmp_path / "ct")).spacing_mm[0] == pytest.approx(3.0)
+
+
+def test_positions_rounded_to_a_tenth_of_a_millimetre_are_still_even(tmp_path):
+    made = series(spacing=(1.25, 1.25, 1.25))
+    for index, item in enumerate(made.slices):
+        place = made.origin + index * 1.25 * made.normal
+        item[POSITION] = ("DS", "\\".join(f"{value:.2f}" for value in place))
+    assert peek(write(made, tmp_path / "ct")).spacing_mm[0] == pytest.approx(1.25, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "value", "reason"),
+    [
+        (0x00280004, "CS", "MONOCHROME1", "inverted"),
+        (0x00280004, "CS", "PALETTE COLOR", "colour"),
+        (0x00280002, "US", 3, "colour"),
+        (0x00283000, "SQ", [{0x00283002: ("US", 1)}], "look-up table"),
+        (0x00281053, "DS", "0", "slope of 0"),
+        (0x00281053, "DS", "nan", "0028,1053"),
+        (0x00280030, "DS", "0\\1", "spacing"),
+        (0x00280030, "DS", "nan\\1", "0028,0030"),
+        (0x00280101, "US", 17, "17 of 16 bits"),
+        (0x00280102, "US", 14, "the highest 14"),
+        (0x00280010, "US", 65535, "bytes of pixels where"),
+        (0x00280008, "IS", "2", "bytes of pixels where"),
+        (0x00200037, "DS", "1\\0\\0\\1\\0\\0", "length 1|inverted"),
+        (0x00200037, "DS", "2\\0\\0\\0\\1\\0", "length 1"),
+    ],
+)
+def test_slices_whose_values_or_places_have_no_certain_meaning_are_refused(tmp_path, tag, kind, value, reason):
+    with pytest.raises(ImageError, match=reason) as refusal:
+        read_stored(write(set_all(series(), tag, kind, value), tmp_path / "ct"))
+    assert SECRET not in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_a_tilt_too_small_to_see_between_two_slices_is_refused_over_many(tmp_path):
+    made = series()
+    lean = made.normal + 0.02 * made.axes[:, 0]
+    for index, item in enumerate(made.slices):
+        item[POSITION] = ("DS", decimals(made.origin + index * 3.0 * lean))
+    with pytest.raises(ImageError, match="gantry was tilted"):
+        peek(write(made, tmp_path / "ct"))
+
+
+def test_mixed_series_are_named_with_what_to_do(tmp_path):
+    made = series()
+    made.slices[2][0x0020000E] = ("UI", "1.2.9")
+    with pytest.raises(ImageError, match=r"2 DICOM series .*like a\.dcm.*like e\.dcm.*folder of its own"):
+        peek(write(made, tmp_path / "ct"))
+
+
+def test_other_frames_of_reference_are_not_one_volume(tmp_path):
+    made = series()
+    made.slices[2][0x00200052] = ("UI", "1.2.9")
+    with pytest.raises(ImageError, match="export one series"):
+        peek(write(made, tmp_path / "ct"))
+
+
+def test_files_beside_the_slices_are_passed_over_and_strangers_are_named(tmp_path):
+    made = series()
+    folder = write(made, tmp_path / "ct", DICOMDIR=b"index", **{"notes.txt": b"x", ".DS_Store": b"x"})
+    (folder / "older").mkdir()
+    assert peek(folder).shape_DHW == (5, 4, 6)
+    os.mkfifo(folder / "zz")
+    with pytest.raises(ImageError, match="zz: is no DICOM file"):
+        peek(folder)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path):
+    folder = write(series(), tmp_path / "ct")
+    (folder / "a.dcm").rename(tmp_path / "secret.dcm")
+    (folder / "a.dcm").symlink_to(tmp_path / "secret.dcm")
+    with pytest.raises(ImageError, match=r"a\.dcm: is a link out of the folder"):
+        peek(folder)
+
+
+@pytest.mark.parametrize("unstated", [True, False])
+def test_items_nested_without_end_are_refused(tmp_path, unstated):
+    nested = {0x00080005: ("CS", "x")}
+    for _ in range(40):
+        nested = {0x00089215: ("SQ", [nested])}
+    made = series()
+    data = dicom_file({**made.slices[0], **nested}, EXPLICIT, unstated=True)
+    folder = write(made, tmp_path / "ct", **{"c.dcm": data})
+    with pytest.raises(ImageError, match=r"c\.dcm: nests its items"):
+        peek(folder)
+
+
+def test_a_slice_cut_off_at_any_byte_is_refused(tmp_path):
+    made = series()
+    folder = write(made, tmp_path / "ct")
+    whole = (folder / "a.dcm").read_bytes()
+    for size in range(0, len(whole), 7):
+        (folder / "a.dcm").write_bytes(whole[:size])
+        with pytest.raises(ImageError, match=r"a\.dcm"):
+            peek(folder)
+
+
+def test_only_slices_with_points_are_read_to_sample_a_series(tmp_path):
+    made = series()
+    folder = write(made, tmp_path / "ct")
+    points = np.array([made.origin + 2 * 3.0 * made.normal + 0.75 * made.axes[:, 0], [1e6, 0, 0]])
+    image = examine(folder, points)
+    assert image.inside.tolist() == [True, False]
+    assert image.values[0] == pytest.approx(expected(made)[2, 0, 1])
+
+
+def test_a_slice_that_vanishes_or_shrinks_after_the_check_is_refused(tmp_path):
+    folder = write(series(), tmp_path / "ct")
+    for change, reason in (
+        (lambda path: os.truncate(path, 400), r"cut off"),
+        (Path.unlink, "ct: is cut off or damaged"),
+    ):
+        source = open_source(folder)
+        change(folder / "a.dcm")
+        with pytest.raises(ImageError, match=reason):
+            source.read()
+        (folder / "a.dcm").write_bytes(series().files()["a.dcm"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MR_small_jp2klossless", "MR_small_jpeg_ls_lossless"])
+def test_damaged_codestreams_end_at_worst_the_process_that_decodes_them(tmp_path, name):
+    data = (SAMPLES / f"{name}.dcm").read_bytes()
+    begin = data.index(b"\xff\x4f\xff\x51" if "jp2k" in name else b"\xff\xd8\xff")
+    outcomes = []
+    for number in range(8):
+        path = tmp_path / f"{number}.dcm"
+        path.write_bytes(flip_bits(data, random.Random(number), begin, len(data)))
+        try:
+            (read,) = read_slices_pixels(read_slices(read_dicom_file(path)))
+            # Where the codestream has no checksum, another value is all that can come of it.
+            outcomes.append(read.shape == (64, 64) and bool(np.isfinite(read).all()))
+        except ImageError as error:
+            outcomes.append(str(tmp_path) in str(error) and "\n" not in str(error))
+    assert all(outcomes)
