@@ -1,6 +1,8 @@
 """A dataset folder: dataset.json, one file per case, images, labels, and the history of reviews."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -8,7 +10,19 @@ from typing import ClassVar, Literal
 from . import codec
 from .errors import ContractError
 from .files import check_relative, locked, resolve_inside, sha256_file
-from .history import NEXT_STATUS, HistoryEntry, Status, append_entry, check_history, read_history
+from .history import (
+    NEXT_STATUS,
+    HistoryEntry,
+    LastSteps,
+    Pinned,
+    Status,
+    append_entry,
+    approved_label,
+    read_history,
+    renew_head,
+    steps_between,
+)
+from .history_check import check_history
 from .labels import LabelSpace, Organ, check_id
 
 
@@ -63,6 +77,7 @@ class DatasetFolder:
         self.path = path
         self.manifest = manifest
         self.label_space = LabelSpace(manifest.organs)
+        self._last_steps = LastSteps(self.history_path)
 
     @classmethod
     def create(cls, path: Path | str, manifest: Dataset) -> "DatasetFolder":
@@ -103,13 +118,13 @@ class DatasetFolder:
 
     def image_path(self, case: Case) -> Path:
         """Where the case's image lies; raises ContractError when a copy is not inside the folder."""
-        return resolve_inside(self.path, case.image) if case.image_source == "copy" else self.path / case.image
+        return self._inside(case.image) if case.image_source == "copy" else self.path / case.image
 
     def label_path(self, case: Case) -> Path:
         """Where the case's label lies; raises ContractError when it has none."""
         if case.label is None:
             raise ContractError(f"{self._case_file(case.id)}: label: case {case.id} has no label; draw one first")
-        return resolve_inside(self.path, case.label)
+        return self._inside(case.label)
 
     @property
     def label_values(self) -> frozenset[int]:
@@ -122,7 +137,7 @@ class DatasetFolder:
         `label_sha256` is the hash of the label that was looked at; the move is refused when the file is another by now.
         Raises ContractError for a step that the contract does not know, and for a case without a label.
         """
-        with locked(self.path / "history.lock"):
+        with self.writing():
             case = self.case(case_id)
             if to_status not in NEXT_STATUS[case.status]:
                 allowed = " or ".join(NEXT_STATUS[case.status])
@@ -131,13 +146,35 @@ class DatasetFolder:
             actual = sha256_file(self.label_path(case))
             if label_sha256 not in (None, actual):
                 raise ContractError(f"{self.label_path(case)}: has changed since it was looked at; look at it again")
-            last = next((entry for entry in reversed(self.history()) if entry.case == case_id), None)
-            # A process that ended between these two writes has recorded this very step already.
-            if last is None or (last.from_, last.to) != (case.status, to_status):
-                append_entry(self.history_path, who=who, case=case_id, from_=case.status, to=to_status, comment=comment)
+            self._record(case, to_status, who, comment, actual)
             moved = replace(case, status=to_status, label_sha256=actual)
             self.save_case(moved)
             return moved
+
+    def _record(self, case: Case, to: Status, who: str, comment: str, label_sha256: str) -> None:
+        """Append the step; from where the history ends, should the case file say another status than that."""
+        last = self._last_steps.of(case.id)
+        steps = steps_between(last[1] if last else "draft", to)
+        # No step is left when a process ended before it wrote the case, which names the same label; else one was lost.
+        if not steps and to == "approved" and approved_label(self.history_path, case.id) not in (None, label_sha256):
+            steps = [("approved", "submitted"), ("submitted", "approved")]
+        pinned = Pinned(label_sha256=label_sha256, organs=self.label_space.ids)
+        for from_, next_ in steps:
+            found = "" if from_ == case.status else f" (the case's file said {case.status})"
+            append_entry(
+                self.history_path, who=who, case=case.id, from_=from_, to=next_, comment=comment + found, pinned=pinned
+            )
+        if not steps:
+            renew_head(self.history_path, case.id, to, pinned)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the dataset's lock: for whoever changes files that belong together, such as a label and its case.
+
+        `move` takes it by itself and cannot be called inside. Raises ContractError when another holds it for 10 s.
+        """
+        with locked(self.lock_path):
+            yield
 
     def history(self) -> list[HistoryEntry]:
         """The recorded steps, oldest first; raises ContractError for a line that is not one."""
@@ -172,6 +209,19 @@ class DatasetFolder:
     def history_path(self) -> Path:
         """Where the steps of the reviews are recorded."""
         return self.path / "history.jsonl"
+
+    @property
+    def lock_path(self) -> Path:
+        """The file whose lock a writer holds; it stays there, and is free when nobody holds it."""
+        return self.path / "history.lock"
+
+    def _inside(self, relative: str) -> Path:
+        try:
+            return resolve_inside(self.path, relative)
+        except (OSError, RuntimeError):
+            raise ContractError(
+                f"{self.path}: {relative!r} is a link that leads in a circle; put the file itself in its place"
+            ) from None
 
     def _case_file(self, case_id: str) -> Path:
         check_id(case_id)

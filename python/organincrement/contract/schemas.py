@@ -12,7 +12,7 @@ from .codec import layout
 from .dataset import Case, Dataset
 from .events import EVENT_TYPES
 from .files import write_atomic
-from .history import HistoryEntry
+from .history import HistoryEntry, HistoryHead
 from .model import ModelManifest
 from .plan import Plan
 from .process import ProcessRecord
@@ -23,6 +23,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "dataset": (Dataset,),
     "case": (Case,),
     "history-line": (HistoryEntry,),
+    "history-head": (HistoryHead,),
     "model": (ModelManifest,),
     "plan": (Plan,),
     "process": (ProcessRecord,),

@@ -2,128 +2,158 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
 from organincrement.contract.dataset import Case, DatasetFolder
-from organincrement.contract.errors import ContractError
-from organincrement.contract.files import sha256_file
-from organincrement.contract.history import check_history
-from organincrement.imaging.errors import ImageError
-from organincrement.imaging.safe_read import label_counts, peek, read_labels
+from organincrement.workflows.check_case import CheckedCase, check_case, file_state
+from organincrement.workflows.dataset_books import Books, read_books
+from organincrement.workflows.findings import Finding, in_order
+from organincrement.workflows.same_scan import CERTAINLY_ONE, PERHAPS_ONE, likeness
+from organincrement.workflows.strange_files import strange_files
+
+LOOKS = 3
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of a check; a problem has to be mended before training, a note is for the reader to judge."""
+def check(dataset: DatasetFolder | Path) -> list[Finding]:
+    """All findings: problems first, then notes; empty when there is nothing to say. Nothing is changed.
 
-    kind: Literal["problem", "note"]
-    case: str | None
-    message: str
+    Others may work on the dataset meanwhile: what changed since it was looked at is looked at again. Raises
+    ContractError when the path holds no dataset at all; every other damage is a finding.
+    """
+    path = dataset if isinstance(dataset, Path) else dataset.path
+    seen: dict[str, tuple[object, CheckedCase]] = {}
+    for look in range(LOOKS + 1):
+        books = read_books(path)
+        states = {case.id: _state(books, case) for case in books.cases}
+        stale = [case for case in books.cases if seen.get(case.id, (None,))[0] != states[case.id]]
+        if not stale or look == LOOKS:
+            break
+        for case in stale:
+            seen[case.id] = (states[case.id], check_case(books, case))
+    return in_order(_all_findings(books, {case_id: checked for case_id, (_, checked) in seen.items()}, stale))
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {f'case {self.case}: ' if self.case else ''}{self.message}"
+
+def _all_findings(books: Books, checked: dict[str, CheckedCase], moving: Sequence[Case]) -> Iterator[Finding]:
+    yield from books.findings
+    unsettled = {case.id for case in moving}
+    settled = [case for case in books.cases if case.id not in unsettled]
+    for case in settled:
+        yield from checked[case.id].findings
+    for case in moving:
+        yield Finding(
+            kind="note", code="busy", case=case.id, file=f"cases/{case.id}.json", message="is being changed",
+            what_to_do="check again when it is done",
+        )  # fmt: skip
+    yield from _shared_files(books.cases)
+    yield from _same_scans(settled, checked)
+    yield from _nearly_same_groups(books.cases)
+    yield from strange_files(books.folder.path, books.cases, books.unread)
+    if not books.cases and not books.unread:
+        yield Finding(code="no-case", message="has no case that can be read", what_to_do="add images and labels")
 
 
-def check(folder: DatasetFolder) -> list[Finding]:
-    """All findings: problems first, then notes; empty when there is nothing to say. Nothing is changed."""
-    cases, findings = _readable_cases(folder)
-    findings += [_problem(None, line) for line in _history_lines(folder, cases)]
+def _state(books: Books, case: Case) -> object:
+    """What must stay the same for a finding about the case to hold."""
+    folder = books.folder.path
+    return case, file_state(folder / case.image), case.label and file_state(folder / case.label), books.folder.manifest
+
+
+def _shared_files(cases: Sequence[Case]) -> Iterator[Finding]:
+    users: dict[str, list[str]] = defaultdict(list)
     for case in cases:
-        findings += _case_findings(folder, case)
-    findings += _same_scans(cases)
-    findings += _strangers(folder, cases)
-    if not cases:
-        findings.append(_problem(None, f"{folder.path}: has no case that can be read; add images and labels"))
-    return sorted(findings, key=lambda finding: finding.kind == "note")
-
-
-def _problem(case: str | None, message: object) -> Finding:
-    return Finding("problem", case, str(message))
-
-
-def _readable_cases(folder: DatasetFolder) -> tuple[list[Case], list[Finding]]:
-    """The cases whose files are sound; a broken one must not hide what is wrong with the others."""
-    cases, findings = [], []
-    for path in sorted((folder.path / "cases").glob("*.json")):
-        if path.name.startswith("."):
-            continue
-        try:
-            cases.append(folder.case(path.stem))
-        except ContractError as error:
-            findings.append(_problem(path.stem, error))
-    return cases, findings
-
-
-def _history_lines(folder: DatasetFolder, cases: Sequence[Case]) -> list[str]:
-    try:
-        return check_history(folder.history_path, {case.id: case.status for case in cases})
-    except ContractError as error:
-        return [str(error)]
-
-
-def _case_findings(folder: DatasetFolder, case: Case) -> Iterator[Finding]:
-    image, damage = _intact(folder, case, "image")
-    if damage:
-        yield damage
-    if case.label is None:
-        if case.status != "draft":
-            yield _problem(case.id, f"is {case.status} but has no label; draw one or set it back to draft")
-        return
-    label, damage = _intact(folder, case, "label")
-    if damage:
-        yield damage
-    if image is None or label is None:
-        return
-    try:
-        counts = label_counts(read_labels(label, allowed=folder.label_values, like=peek(image)).array_DHW)
-    except ImageError as error:
-        yield _problem(case.id, error)
-        return
-    for value, organ in enumerate(folder.label_space.ids, 1):
-        if value in counts and organ not in case.annotated:
-            yield _problem(
-                case.id, f"{label}: has voxels of {organ}, which `annotated` does not list; list or erase it"
-            )
-        if value not in counts and organ in case.annotated:
+        if case.label is not None:
+            users[case.label].append(case.id)
+    for label, ids in users.items():
+        if len(ids) > 1:
             yield Finding(
-                "note", case.id, f"{label}: has no voxel of {organ}; right if it was looked for and is absent"
-            )
+                code="shared-label", file=label, message=f"is the label of cases {', '.join(ids)}",
+                what_to_do="give each case a label file of its own",
+            )  # fmt: skip
 
 
-def _intact(folder: DatasetFolder, case: Case, kind: Literal["image", "label"]) -> tuple[Path | None, Finding | None]:
-    """The file if it can be opened, and what is wrong with it: missing, outside the folder, or changed."""
-    try:
-        path = folder.image_path(case) if kind == "image" else folder.label_path(case)
-        if not path.is_file():
-            return None, _problem(case.id, f"{path}: the {kind} is missing; restore it or remove the case")
-        expected = case.image_sha256 if kind == "image" else case.label_sha256
-        if expected is None or sha256_file(path) == expected:
-            return path, None
-    except (ContractError, OSError) as error:
-        return None, _problem(case.id, error)
-    remedy = "restore it, or import the case again" if kind == "image" else "look at it and submit it again"
-    return path, _problem(case.id, f"{path}: the {kind} has changed since its hash was recorded; {remedy}")
-
-
-def _same_scans(cases: Sequence[Case]) -> Iterator[Finding]:
-    by_scan: dict[str, list[Case]] = defaultdict(list)
+def _same_scans(cases: Sequence[Case], checked: dict[str, CheckedCase]) -> Iterator[Finding]:
+    """Equal scans first; then those that look alike, one finding for each set of cases."""
+    same, certain, equal = _Sets(), _Sets(), _Sets()
+    by_content: dict[str, list[str]] = defaultdict(list)
     for case in cases:
-        by_scan[case.image_sha256].append(case)
-    for same in by_scan.values():
-        names = ", ".join(case.id for case in same)
-        if len({case.group for case in same}) > 1:
-            yield _problem(
-                None, f"cases {names} are one scan in different groups; give them one group, or remove all but one"
-            )
-        elif len(same) > 1:
-            yield Finding("note", None, f"cases {names} are one scan; remove all but one unless that is meant")
+        scan = checked[case.id].scan
+        for key in {case.image_sha256, *(scan.voxel_hashes if scan else ())}:
+            by_content[key].append(case.id)
+    for ids in by_content.values():
+        for other in ids[1:]:
+            for sets in (same, certain, equal):
+                sets.join(ids[0], other)
+    group = {case.id: case.group for case in cases}
+    for a, b in combinations(group, 2):
+        first, second = checked[a].scan, checked[b].scan
+        if group[a] != group[b] and certain.of(a) != certain.of(b) and first and second:
+            alike = likeness(first, second)
+            if alike >= PERHAPS_ONE:
+                same.join(a, b)
+            if alike >= CERTAINLY_ONE:
+                certain.join(a, b)
+    ids_in_order = [case.id for case in cases]
+    for ids in certain.groups(ids_in_order):
+        yield _one_scan(ids, group, "are" if equal.has(ids) else "are, cropped or resampled,")
+    for ids in same.groups(ids_in_order):
+        if not certain.has(ids):
+            yield _one_scan(ids, group, "are perhaps", is_certain=False)
 
 
-def _strangers(folder: DatasetFolder, cases: Sequence[Case]) -> Iterator[Finding]:
-    known = {name for case in cases for name in (case.image, case.label)}
-    for part in ("images", "labels"):
-        for path in sorted((folder.path / part).glob("*")):
-            if not path.name.startswith(".") and f"{part}/{path.name}" not in known:
-                yield Finding("note", None, f"{path}: belongs to no case; remove it, or restore its file in cases/")
+def _one_scan(ids: Sequence[str], group: dict[str, str], how: str, *, is_certain: bool = True) -> Finding:
+    names = ", ".join(ids)
+    if len({group[case_id] for case_id in ids}) > 1:
+        return Finding(
+            kind="problem" if is_certain else "note", code="same-scan", file=f"cases/{ids[0]}.json",
+            message=f"cases {names} {how} one scan in different groups",
+            what_to_do="give them one group, or remove all but one",
+        )  # fmt: skip
+    return Finding(
+        kind="note", code="same-scan", file=f"cases/{ids[0]}.json", message=f"cases {names} are one scan",
+        what_to_do="remove all but one unless that is meant",
+    )  # fmt: skip
+
+
+def _nearly_same_groups(cases: Sequence[Case]) -> Iterator[Finding]:
+    written: dict[str, dict[str, str]] = defaultdict(dict)
+    for case in cases:
+        written["".join(case.group.split()).casefold()].setdefault(case.group, case.id)
+    for groups in written.values():
+        if len(groups) > 1:
+            shown = " and ".join(repr(group) for group in groups)
+            ids = ", ".join(groups.values())
+            yield Finding(
+                kind="note", code="groups", file=f"cases/{next(iter(groups.values()))}.json",
+                message=f"groups {shown} (cases {ids}) differ only in letter case or spaces",
+                what_to_do="write them alike if that is one patient",
+            )  # fmt: skip
+
+
+class _Sets:
+    """Which ids have been joined, directly or through others."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def of(self, member: str) -> str:
+        """The one id that stands for the set of a member."""
+        while (above := self._above.get(member, member)) != member:
+            member = above
+        return member
+
+    def join(self, a: str, b: str) -> None:
+        """Make the sets of two members one."""
+        if self.of(a) != self.of(b):
+            self._above[self.of(b)] = self.of(a)
+
+    def has(self, members: Sequence[str]) -> bool:
+        """Whether they are all in one set."""
+        return len({self.of(member) for member in members}) == 1
+
+    def groups(self, members: Sequence[str]) -> list[list[str]]:
+        """The sets of more than one member, in the order of the members."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for member in members:
+            found[self.of(member)].append(member)
+        return [ids for ids in found.values() if len(ids) > 1]

@@ -1,6 +1,7 @@
 """Which label belongs to which image, for each way in which people keep them."""
 
 import csv
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from organincrement.workflows.errors import WorkflowError
 
 Source = Literal["folders", "csv", "nnunet", "decathlon", "dicom"]
 LARGEST_CSV_BYTES = 16 * 2**20
+LONGEST_GROUP = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ def find_pairs(images: Path, labels: Path, source: Source) -> list[Pair]:
     if not pairs:
         raise WorkflowError(f"{images}: holds no images that can be read; give the folder with the images")
     _check_unique(pairs)
+    _check_files(pairs)
     return sorted(pairs, key=lambda pair: pair.id)
 
 
@@ -99,12 +102,19 @@ def _pairs_of_csv(table: Path, labels: Path) -> list[Pair]:
         )
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
     except (UnicodeDecodeError, csv.Error) as error:
         raise WorkflowError(f"{table}: is not a UTF-8 CSV file ({error}); save it again") from None
+    for name in ("image", "label", "id", "group"):
+        if columns.count(name) > 1:
+            raise WorkflowError(f"{table}: has the column {name!r} twice; keep one")
     label_folder = labels if labels.is_dir() else table.parent
     pairs = []
     for line, row in enumerate(rows, 2):
+        if None in row:
+            raise WorkflowError(f"{table} line {line}: has more cells than the first line; quote a cell with a comma")
         cells = {
             (key or "").strip().lower(): (value or "").strip() for key, value in row.items() if isinstance(value, str)
         }
@@ -112,11 +122,24 @@ def _pairs_of_csv(table: Path, labels: Path) -> list[Pair]:
             raise WorkflowError(f"{table} line {line}: needs an image and a label; fill both columns")
         image, label = table.parent / cells["image"], label_folder / cells["label"]
         for path in (image, label):
-            if not path.exists():
+            if not _is_there(path):
                 raise WorkflowError(f"{table} line {line}: {path} is not there; correct the path")
         name = cells.get("id") or (image.name if image.is_dir() else image_stem(image))
-        pairs.append(_pair(name, image, label, cells.get("group")))
+        pairs.append(_pair(name, image, label, _group(cells.get("group"), f"{table} line {line}")))
     return pairs
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # A name too long for the disk, for one.
+        return False
+
+
+def _group(text: str | None, where: str) -> str | None:
+    if text and (len(text) > LONGEST_GROUP or not text.isprintable()):
+        raise WorkflowError(f"{where}: group {text[:40]!r} is no name; give printable text of up to {LONGEST_GROUP}")
+    return text
 
 
 def _pair(name: str, image: Path, label: Path, group: str | None = None) -> Pair:
@@ -136,4 +159,24 @@ def _check_unique(pairs: Iterable[Pair]) -> None:
         if other is not pair:
             raise WorkflowError(
                 f"{pair.image}: gives the case id {pair.id} as {other.image.name} does; rename one of them"
+            )
+
+
+def _check_files(pairs: Iterable[Pair]) -> None:
+    """No image is its own label, no label serves twice, and no image is of two patients."""
+    images: dict[Path, Pair] = {}
+    labels: dict[Path, Pair] = {}
+    for pair in pairs:
+        image, label = (Path(os.path.realpath(path)) for path in (pair.image, pair.label))
+        if image == label:
+            raise WorkflowError(f"{pair.image}: is given as image and as label; give the folder of the labels")
+        other = labels.setdefault(label, pair)
+        if other is not pair:
+            raise WorkflowError(
+                f"{pair.label}: is the label of {other.id} and of {pair.id}; give each image a label of its own"
+            )
+        other = images.setdefault(image, pair)
+        if other.group != pair.group:
+            raise WorkflowError(
+                f"{pair.image}: is the image of {other.id} and of {pair.id}, in two groups; give both one group"
             )
