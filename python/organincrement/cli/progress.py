@@ -8,6 +8,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder, JobStatus
 
 _EVERY_S = 0.5
@@ -79,7 +80,10 @@ def _show(job: JobFolder, over: threading.Event) -> None:
     bar = tqdm(total=None, unit=" step", disable=not on_terminal, leave=False, dynamic_ncols=True)
     quiet_s = _LINE_EVERY_S
     while not over.wait(_EVERY_S):
-        status = job.status()
+        try:
+            status = job.status()
+        except (ContractError, OSError):  # what hurts the job, the job itself says
+            continue
         if status.total_steps:
             bar.total, bar.n = status.total_steps, status.step
             bar.refresh()

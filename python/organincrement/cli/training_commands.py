@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ def _plan(options: argparse.Namespace) -> None:
         dataset=options.dataset, out=options.out, teacher=options.teacher, method=options.method,
         preset=options.preset, merges=_pairs(options.merge), include=options.include, device=options.device,
         overrides={key: _value(value) for key, value in _pairs(options.set).items()},
+        notice=lambda line: print(line, file=sys.stderr),
     )  # fmt: skip
     plan = make_plan(request)
     e = plan.estimate
@@ -149,10 +151,15 @@ def _run(options: argparse.Namespace) -> int:
 
 def _run_here(job: Any) -> int:
     from organincrement.cli.progress import watching
+    from organincrement.workflows.job_endings import input_folders, retold
     from organincrement.workflows.train import run_job
 
-    with watching(job):
-        outcome = run_job(job)
+    try:
+        with watching(job):
+            outcome = run_job(job)
+    except (OSError, RuntimeError, ValueError) as error:
+        # the line goes to process.log, which is to tell nobody's folders
+        raise retold(error, input_folders(job)) from error
     said = {"finished": f"; the student is {job.student_path}", "paused": f" {job.status().message}".rstrip()}
     print(f"{job.path}: {outcome}{said.get(outcome, '')}")
     return 4 if outcome == "cancelled" else 0
@@ -192,5 +199,5 @@ def _cancel(options: argparse.Namespace) -> None:
     from organincrement.contract.job import JobFolder
     from organincrement.workflows.jobs import cancel
 
-    cancel(JobFolder.open(options.job))
-    print(f"{options.job}: cancelled")
+    state = cancel(JobFolder.open(options.job))
+    print(f"{options.job}: {state}" + (", before it could be cancelled" if state == "finished" else ""))

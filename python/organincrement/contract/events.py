@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from . import codec
+from .clock import SteadyClock
 from .errors import ContractError
-from .files import append_line, open_regular, truncate_half_line, utc_now
+from .files import append_line, open_regular, truncate_half_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,18 +126,23 @@ EVENT_TYPES: dict[str, type[Event]] = {
 
 
 class EventWriter:
-    """Appends events; opening it cuts off a half-written last line and goes on with the next number."""
+    """Appends events; opening it cuts off a half-written last line and goes on with the next number.
+
+    Times never go back from one event to the next, whatever the computer's clock does.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         last = truncate_half_line(self.path)
-        self._next_seq = 0 if last is None else _decode(last, f"{self.path} last line").seq + 1
+        before = None if last is None else _decode(last, f"{self.path} last line")
+        self._next_seq = 0 if before is None else before.seq + 1
+        self._clock = SteadyClock(None if before is None else before.t)
 
     def write(self, type: str, **fields: Any) -> Event:
         """Append one event; raises ContractError for an unknown type or field, OSError (nothing written) when full."""
         if type not in EVENT_TYPES:
             raise ContractError(f"{self.path}: no event type {type!r}; there are {', '.join(EVENT_TYPES)}")
-        values = codec.to_json({**fields, "seq": self._next_seq, "t": utc_now(), "type": type})
+        values = codec.to_json({**fields, "seq": self._next_seq, "t": self._clock(), "type": type})
         event = codec.from_json(EVENT_TYPES[type], values, where=f"{self.path}: {type}")
         append_line(self.path, codec.dumps(event, indent=None))
         self._next_seq += 1

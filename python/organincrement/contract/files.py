@@ -78,6 +78,13 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
     fsync_folder(path.parent)
 
 
+def remove_partials(folder: Path) -> None:
+    """Delete what `write_atomic` left in a folder when its process was killed; only the folder's one writer may."""
+    if folder.is_dir():
+        for left in folder.glob(".*.partial"):
+            left.unlink(missing_ok=True)
+
+
 def fsync_folder(folder: Path) -> None:
     """Make renames and new names in a folder survive a power cut (Windows has no such call and needs none)."""
     if sys.platform == "win32":

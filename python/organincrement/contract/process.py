@@ -4,17 +4,21 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import codec
+from .clock import SteadyClock
 from .errors import ContractError
 from .files import locked, utc_now
 
 HEARTBEAT_EVERY_S = 2.0
 DEAD_AFTER_S = 30.0
+_SEVERAL_BEATS_S = 3 * HEARTBEAT_EVERY_S
+_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +53,13 @@ def is_alive(record: ProcessRecord) -> bool:
     On this computer the system is asked where it tells (Linux), so that a death shows at once; elsewhere a heartbeat
     older than 30 s is dead.
     """
-    if record.host == socket.gethostname() and record.boot_id is not None and record.process_start is not None:
+    if _told_by_system(record):
         return record.boot_id == _boot_id() and _process_start(record.pid) == record.process_start
     return _age(record.heartbeat) <= timedelta(seconds=DEAD_AFTER_S)
+
+
+def _told_by_system(record: ProcessRecord) -> bool:
+    return record.host == socket.gethostname() and record.boot_id is not None and record.process_start is not None
 
 
 def read_record(path: Path) -> ProcessRecord | None:
@@ -72,7 +80,7 @@ def claimed(path: Path, every_s: float = HEARTBEAT_EVERY_S) -> Iterator[ProcessR
     """
     with locked(path.with_name("process.lock")):
         other = read_record(path)
-        if other is not None and is_alive(other):
+        if other is not None and is_alive(other) and not _silent_since_the_future(path, other):
             raise ContractError(
                 f"{path.parent}: process {other.pid} on {other.host} is writing this job; wait for it or pause it"
             )
@@ -90,10 +98,26 @@ def claimed(path: Path, every_s: float = HEARTBEAT_EVERY_S) -> Iterator[ProcessR
 
 
 def _beat(path: Path, record: ProcessRecord, stopped: threading.Event, every_s: float) -> None:
+    clock = SteadyClock(record.heartbeat)  # a clock that goes back must not make a living process look dead
     while not stopped.wait(every_s):
         # A full disk must not end the heart: the trainer notices it and pauses the job, and the next beat may pass.
         with contextlib.suppress(OSError):
-            codec.write(replace(record, heartbeat=utc_now()), path)
+            codec.write(replace(record, heartbeat=clock()), path)
+
+
+def _silent_since_the_future(path: Path, record: ProcessRecord) -> bool:
+    """Whether a heartbeat that lies in the future, by a clock that went back since, is not renewed any more.
+
+    Asked where only the heartbeat tells of a process: it would seem to live until the clock has caught up with it.
+    """
+    if _told_by_system(record) or _age(record.heartbeat) > timedelta(seconds=-HEARTBEAT_EVERY_S):
+        return False
+    end_s = time.monotonic() + _SEVERAL_BEATS_S
+    while time.monotonic() < end_s:
+        if read_record(path) != record:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True
 
 
 def _age(heartbeat: str) -> timedelta:

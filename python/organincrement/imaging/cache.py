@@ -3,6 +3,7 @@
 RAM stays flat in the number of cases: an array is opened for each read and only the blocks under a patch are unpacked.
 """
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import blosc2
 import numpy as np
+
+from organincrement.contract.files import write_atomic
 
 _BLOCK = 32
 _MOST_POINTS = 10_000
@@ -42,6 +45,15 @@ class CachedCase:
         with np.load(self.folder / f"{self.id}.points.npz") as stored:
             return {int(label): stored[label] for label in stored.files}
 
+    def is_whole(self) -> bool:
+        """Whether all of it is there and can be opened."""
+        try:
+            shapes = [self._open(which).shape for which in ("image", "labels")]
+            self.points()
+            return shapes == [self.shape] * 2
+        except Exception:  # a cache is made again, whatever is wrong with it
+            return False
+
     def _open(self, which: str) -> Any:
         # blosc2's own threads do not survive the fork of a data worker, which would then wait for them for ever
         blosc2.set_nthreads(1)
@@ -49,8 +61,11 @@ class CachedCase:
 
 
 def write_case(folder: Path, case_id: str, image_DHW: np.ndarray, labels_DHW: np.ndarray, seed: int) -> CachedCase:
-    """Store a preprocessed case. Args: image_DHW: normalised. labels_DHW: integers, -1 unlabelled."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Store a preprocessed case. Args: image_DHW: normalised. labels_DHW: integers, -1 unlabelled.
+
+    Each file is whole or not there. Raises: OSError where the disk is full, or the folder's own folder is gone.
+    """
+    folder.mkdir(exist_ok=True)
     _pack(folder / f"{case_id}.image.b2nd", image_DHW.astype(np.float16))
     _pack(folder / f"{case_id}.labels.b2nd", labels_DHW.astype(np.int16))
     rng = np.random.default_rng(seed)
@@ -59,16 +74,17 @@ def write_case(folder: Path, case_id: str, image_DHW: np.ndarray, labels_DHW: np
         found = np.argwhere(labels_DHW == label).astype(np.int32)
         keep = rng.choice(len(found), min(len(found), _MOST_POINTS), replace=False)
         points[str(int(label))] = found[np.sort(keep)]
-    np.savez_compressed(folder / f"{case_id}.points.npz", **points)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **points)
+    write_atomic(folder / f"{case_id}.points.npz", packed.getvalue())
     return CachedCase(id=case_id, folder=folder, shape=tuple(image_DHW.shape))  # type: ignore[arg-type]
 
 
 def _pack(path: Path, array: np.ndarray) -> None:
+    """Compressed in memory first: a full disk then is an error like any other, and no half a file is left."""
     blosc2.set_nthreads(1)
-    path.unlink(missing_ok=True)
     blocks = tuple(min(_BLOCK, n) for n in array.shape)
     chunks = tuple(min(4 * _BLOCK, n) for n in array.shape)
     cparams = {"codec": blosc2.Codec.LZ4HC, "clevel": 5, "nthreads": 1}
-    blosc2.asarray(
-        np.ascontiguousarray(array), urlpath=str(path), mode="w", chunks=chunks, blocks=blocks, cparams=cparams
-    )
+    packed = blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, cparams=cparams)
+    write_atomic(path, packed.to_cframe())

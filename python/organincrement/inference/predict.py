@@ -1,7 +1,7 @@
 """Segmenting one scan: canonical grid in, original grid out, a memory budget in between."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,12 +14,14 @@ from organincrement.imaging.perturbation import perturb
 from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
 from organincrement.imaging.volume import Volume
 from organincrement.inference.boxes import AxisMap, parts, split
+from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
 from organincrement.inference.reduce import as_percent, entropy_of_channels, label_and_entropy
 from organincrement.inference.windows import Box, Windows, average_windows
 
 UncertaintyKind = Literal["none", "entropy", "perturbation"]
 
 _PERTURBATIONS = 6  # where the model names none; arXiv 2103.05227: Q
+_SMALLEST_BUDGET_BYTES = 4 * 2**20
 _REDUCTION_BYTES = 4 * 12  # for each output voxel: the maps that label_and_entropy and the resampling hold at once
 
 
@@ -39,10 +41,51 @@ class PredictionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """On the original grid of the scan: labels (uint8 or uint16) and uncertainty (uint8, per cent of log C) or None."""
+    """On the original grid of the scan: labels (uint8 or uint16) and uncertainty (uint8, per cent of log C) or None.
+
+    device: where the network ran at last.
+    """
 
     labels_DHW: np.ndarray
     uncertainty_DHW: np.ndarray | None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def predict_within_memory(
+    network: nn.Module,
+    manifest: ModelManifest,
+    image: Volume,
+    device: torch.device,
+    settings: PredictionSettings,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Prediction:
+    """`predict_volume`, in smaller and smaller tiles where memory does not suffice, then on the CPU.
+
+    Args: notice: told of every such step, in a line. Raises: MemoryError, with what to do, where nothing helps.
+    """
+    budget_bytes = settings.budget_bytes
+    while True:
+        try:
+            return predict_volume(
+                network.to(device), manifest, image, device, replace(settings, budget_bytes=budget_bytes)
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            kind = "GPU memory" if device.type == "cuda" else "memory"
+        free_gpu_memory()  # after the error is gone, and with it the tensors that it held
+        if budget_bytes > _SMALLEST_BUDGET_BYTES:
+            budget_bytes = max(_SMALLEST_BUDGET_BYTES, budget_bytes // 4)
+            notice(f"out of {kind}: going on in smaller tiles, of {budget_bytes // 2**20} MiB")
+        elif device.type != "cpu":
+            device, budget_bytes = torch.device("cpu"), settings.budget_bytes
+            settings = replace(settings, autocast=None)
+            notice("one window does not fit into GPU memory: going on on the CPU, which takes many times as long")
+        else:
+            raise MemoryError(
+                "there is not enough memory to segment this scan, even in the smallest tiles: "
+                "close other programs, or use a computer with more memory"
+            )
 
 
 def predict_volume(
@@ -77,6 +120,7 @@ def predict_volume(
     return Prediction(
         labels_DHW=_back(labels, image, manifest),
         uncertainty_DHW=None if percent is None else _back(percent, image, manifest),
+        device=device,
     )
 
 

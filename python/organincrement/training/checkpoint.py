@@ -18,8 +18,9 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, best: boo
     """Write the state of a step, and again as the best where it is. Returns: the file and its SHA-256.
 
     The last three steps and the best are kept. Raises: OSError where the disk is full; earlier checkpoints stay whole.
+    FileNotFoundError where the job's folder has been moved away: it is not made anew.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
@@ -28,23 +29,43 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, best: boo
     # the best first: a job killed between the two comes back from an earlier step, and makes the same best again
     for target in [folder / "best.pt", path] if best else [path]:
         # the digest of a torn pair is wrong, and a wrong digest only means that the one before is used
-        write_atomic(target, data)
-        write_atomic(target.with_suffix(".sha256"), digest + "\n")
-    for old in _newest_first(folder)[_KEEP:]:
-        old.unlink(missing_ok=True)
-        old.with_suffix(".sha256").unlink(missing_ok=True)
+        try:
+            write_atomic(target, data)
+            write_atomic(target.with_suffix(".sha256"), digest + "\n")
+        except OSError:
+            if _whole(target) is None:
+                _delete([target])
+            raise
+    ordered = _newest_first(folder)
+    # later steps are damaged, or of a run that has gone back since: those are done again
+    later = [other for other in ordered if _step_of(other) > step]
+    _delete(later + [other for other in ordered if other not in later][_KEEP:])
     return path, digest
 
 
-def load_newest(folder: Path) -> tuple[int, dict[str, Any], list[str]] | None:
-    """The newest whole checkpoint: its step, its state, the names of corrupt ones passed over; None: there is none."""
+def delete_all_but_newest(folder: Path) -> int:
+    """Make room on a full disk: keep the newest whole step and the best. Returns: how many were deleted."""
+    newest = newest_step(folder)
+    others = [path for path in _newest_first(folder) if newest is not None and _step_of(path) != newest]
+    _delete(others)
+    return len(others)
+
+
+def _delete(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".sha256").unlink(missing_ok=True)
+
+
+def load_newest(folder: Path) -> tuple[int, dict[str, Any] | None, list[str]]:
+    """The newest whole checkpoint: its step, its state (None: none is whole), the names of damaged ones passed over."""
     passed_over = []
     for path in _newest_first(folder):
         state = _load(path)
         if state is not None:
             return _step_of(path), state, passed_over
         passed_over.append(path.name)
-    return None
+    return 0, None, passed_over
 
 
 def newest_step(folder: Path) -> int | None:
@@ -52,9 +73,13 @@ def newest_step(folder: Path) -> int | None:
     return next((_step_of(path) for path in _newest_first(folder) if _whole(path) is not None), None)
 
 
-def load_best(folder: Path) -> dict[str, Any] | None:
-    """The best checkpoint's state, or None where there is none or it is corrupt."""
-    return _load(folder / "best.pt") if (folder / "best.pt").exists() else None
+def load_best(folder: Path, step: int = -1) -> dict[str, Any] | None:
+    """The best checkpoint's state; a damaged one is taken from its own `step`, while that is kept. None: neither is."""
+    for path in (folder / "best.pt", folder / f"step_{step:09d}.pt"):
+        state = _load(path) if path.exists() else None
+        if state is not None:
+            return state
+    return None
 
 
 def _load(path: Path) -> dict[str, Any] | None:

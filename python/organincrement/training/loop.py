@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from torch import nn
 from organincrement.contract import codec
 from organincrement.contract.plan import Plan
 from organincrement.imaging.patches import seed_of
+from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
 from organincrement.methods.protocol import Batch, ContinualMethod, LossTerms
 from organincrement.training.batches import BatchSource, Draw, stream
 from organincrement.training.checkpoint import load_newest, save_checkpoint
+from organincrement.training.data_workers import WorkerLost
 from organincrement.training.device import Hardware
 from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
 from organincrement.training.reporting import Reporter
@@ -34,6 +36,7 @@ class Progress:
 
     step: int = 0
     validated_step: int = -1
+    best_step: int = -1
     best_score: float = -1.0
     lr_scale: float = 1.0
     micro_batch: int = 0
@@ -63,6 +66,8 @@ class Trainer:
         # bfloat16 has the range of float32; only float16 needs its gradients scaled
         self.scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.precision == "fp16")
         self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
+        self._workers = plan.training.workers
+        self._draws: Iterator[Draw] | None = None
         self._plan_sha256 = hashlib.sha256(codec.dumps(plan).encode()).hexdigest()
         self._last_saved_s = time.monotonic()
 
@@ -76,14 +81,15 @@ class Trainer:
 
         Raises: PlanChanged where another plan made it.
         """
-        found = load_newest(self.checkpoints)
-        if found is None:
-            return None
-        step, state, passed_over = found
-        if state.get("plan_sha256") not in (None, self._plan_sha256):
+        step, state, passed_over = load_newest(self.checkpoints)
+        if state is not None and state.get("plan_sha256") not in (None, self._plan_sha256):
             raise PlanChanged("plan.json: has changed since the job started: restore it, or start a new job")
         for name in passed_over:
             self.reporter.warn("checkpoint_corrupt", f"checkpoint {name} is damaged and was passed over")
+        if state is None:
+            if passed_over:
+                self.reporter.warn("starts_again", "no checkpoint is whole: the job starts again from its first step")
+            return None
         self._set_state(state)
         return step
 
@@ -92,17 +98,16 @@ class Trainer:
         total = self.plan.training.steps
         if self.progress.step == 0:
             self.save(best=False)  # where a loss that is not finite goes back to; and a full disk shows at once
-        draws = self._draws()
-        while self.progress.step < total:
-            self.check_flags()
-            self._validate_if_due()
-            waited = time.perf_counter()
-            draw = next(draws)
-            waited = time.perf_counter() - waited
-            if not self._step(draw, waited):
-                draws = self._draws()
-            if time.monotonic() - self._last_saved_s > _CHECKPOINT_EVERY_S:
-                self.save(best=False)
+        try:
+            while self.progress.step < total:
+                self.check_flags()
+                self._validate_if_due()
+                if not self._step(*self._next_draw()):
+                    self._end_draws()
+                if time.monotonic() - self._last_saved_s > _CHECKPOINT_EVERY_S:
+                    self.save(best=False)
+        finally:
+            self._end_draws()  # no worker is left behind, however the run ends
         self._validate_if_due()
 
     def save(self, *, best: bool) -> None:
@@ -117,9 +122,32 @@ class Trainer:
         self._last_saved_s = time.monotonic()
         self.reporter.checkpointed(self.progress.step, f"{path.parent.name}/{path.name}", digest)
 
-    def _draws(self) -> Any:
-        steps = range(self.progress.step, self.plan.training.steps)
-        return stream(self.source, steps, self.plan.training.workers, pin=self.hardware.device.type == "cuda")
+    def _next_draw(self) -> tuple[Draw, float]:
+        """The mini-batch of the next step, and the seconds it was waited for.
+
+        Batches follow from seed and step, so a worker that was lost changes nothing: the next crew is one smaller.
+        """
+        started = time.perf_counter()
+        while True:
+            try:
+                if self._draws is None:
+                    steps = range(self.progress.step, self.plan.training.steps)
+                    on_gpu = self.hardware.device.type == "cuda"
+                    self._draws = stream(self.source, steps, self._workers, pin=on_gpu, between=self.check_flags)
+                return next(self._draws), time.perf_counter() - started
+            except (WorkerLost, MemoryError) as error:
+                if not self._workers:
+                    raise
+                self._workers -= 1
+                self._end_draws()
+                reason = str(error) or "a data worker is out of memory"
+                left = f"with {self._workers} of them" if self._workers else "without them, more slowly"
+                self.reporter.warn("worker_lost", f"{reason}: going on {left}")
+
+    def _end_draws(self) -> None:
+        if self._draws is not None:
+            self._draws.close()  # type: ignore[attr-defined]
+        self._draws = None
 
     def _step(self, draw: Draw, waited_s: float) -> bool:
         """One optimiser step. Returns: False where the loss was not finite and an earlier checkpoint was taken up."""
@@ -154,14 +182,17 @@ class Trainer:
         while True:
             try:
                 return self._backward(draw)
-            except torch.OutOfMemoryError:
-                if self.progress.micro_batch <= 1:
+            except (RuntimeError, MemoryError) as error:
+                if self.progress.micro_batch <= 1 or not is_out_of_memory(error):
                     raise
-                self.progress.micro_batch = self.progress.micro_batch // 2
-                torch.cuda.empty_cache()
-                self.reporter.warn(
-                    "smaller_batch", f"out of GPU memory: going on with parts of {self.progress.micro_batch} patches"
-                )
+                kind = "GPU memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
+            # the error, which holds on to the tensors of the failed attempt, is gone here
+            self.optimizer.zero_grad(set_to_none=True)
+            free_gpu_memory()
+            self.progress.micro_batch = self.progress.micro_batch // 2
+            self.reporter.warn(
+                "smaller_batch", f"out of {kind}: going on with parts of {self.progress.micro_batch} patches"
+            )
 
     def _backward(self, draw: Draw) -> dict[str, float]:
         self.student.train()
@@ -195,13 +226,13 @@ class Trainer:
         where = f"at step {self.progress.step} (cases {', '.join(case_ids)})"
         if self.progress.lr_scale < 1.0:
             raise Diverged(f"the loss is not a number {where}, also with a smaller step")
-        found = load_newest(self.checkpoints)
-        if found is None:
-            raise Diverged(f"the loss is not a number {where}, before the first checkpoint")
-        self._set_state(found[1])
+        step, state, _ = load_newest(self.checkpoints)
+        if state is None:
+            raise Diverged(f"the loss is not a number {where}, and no checkpoint is whole")
+        self._set_state(state)
         self.progress.lr_scale = _SMALLER_STEP
         self.reporter.warn(
-            "not_finite", f"the loss is not a number {where}: back to step {found[0]} with half the step size"
+            "not_finite", f"the loss is not a number {where}: back to step {step} with half the step size"
         )
 
     def _validate_if_due(self) -> None:
@@ -212,7 +243,8 @@ class Trainer:
         result = self.validate(self.network.eval())
         best = result.score > self.progress.best_score
         self.progress.validated_step = step
-        self.progress.best_score = max(result.score, self.progress.best_score)
+        if best:
+            self.progress.best_step, self.progress.best_score = step, result.score
         self.reporter.validated(step, result, best)
         self.save(best=best)
 

@@ -1,7 +1,8 @@
 """How good the student is on held-back cases: new organs against the labels, old organs against the teacher."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,9 +10,12 @@ from torch import nn
 
 from organincrement.contract.labels import LabelSpace
 from organincrement.imaging.cache import CachedCase
-from organincrement.inference.windows import Windows, average_windows
+from organincrement.inference.boxes import split
+from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
+from organincrement.inference.windows import Box, Windows, average_windows
 
 Rows = dict[str, list[float]]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +49,27 @@ class ValidationResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rung:
+    """How much memory a pass takes: into how many tiles a case is cut, and whether sums leave the GPU."""
+
+    tiles: int
+    sums_in_ram: bool
+    says: str
+
+
+_RUNGS = (
+    Rung(tiles=1, sums_in_ram=False, says=""),
+    Rung(tiles=8, sums_in_ram=False, says="in smaller tiles"),
+    Rung(tiles=64, sums_in_ram=True, says="in the smallest tiles, summed in main memory"),
+)
+
+
+@dataclass(kw_only=True)
 class Segmenter:
-    """Labels of a cached case by sliding windows, all in one pass: training grids are small."""
+    """Labels of a cached case by sliding windows, all in one pass, or in tiles where memory does not allow that.
+
+    warn: told, by code and message, of every rung taken down the ladder; a rung once taken is kept.
+    """
 
     patch: tuple[int, int, int]
     step: float
@@ -54,26 +77,61 @@ class Segmenter:
     device: torch.device
     autocast: torch.dtype | None
     between: Callable[[], None]
+    warn: Callable[[str, str], None] = lambda code, message: None
+    rung: int = 0
 
     def logits(self, network: nn.Module, case: CachedCase, channels: int) -> torch.Tensor:
         """Mean logits (channels, D, H, W) on the CPU."""
-        image = torch.from_numpy(case.image_DHW())
-        short = [max(0, p - n) for p, n in zip(self.patch, image.shape, strict=True)]
-        padded = nn.functional.pad(image, [0, short[2], 0, short[1], 0, short[0]], value=self.fill)
-        windows = Windows(shape=tuple(padded.shape), patch=self.patch, step=self.step)  # type: ignore[arg-type]
-        whole = tuple(slice(0, n) for n in padded.shape)
 
-        def predict(x_11DHW: torch.Tensor, _number: int) -> torch.Tensor:
-            with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
-                return network(x_11DHW)[0].float()
+        def whole() -> torch.Tensor:
+            logits_CDHW = torch.empty(channels, *case.shape)
+            for box, mean_CDHW in self._tiles(network, case, channels):
+                logits_CDHW[(slice(None), *box)] = mean_CDHW.cpu()
+            return logits_CDHW
 
-        with torch.inference_mode():
-            mean = average_windows(padded, windows, whole, predict, channels, self.device, self.between)  # type: ignore[arg-type]
-        return mean[(slice(None), *(slice(0, n) for n in image.shape))].cpu()
+        return self._within_memory(whole)
 
     def labels(self, network: nn.Module, case: CachedCase, channels: int) -> np.ndarray:
         """Most probable channel of each voxel, int16."""
-        return self.logits(network, case, channels).argmax(0).numpy().astype(np.int16)
+
+        def whole() -> np.ndarray:
+            labels_DHW = np.empty(case.shape, np.int16)
+            for box, mean_CDHW in self._tiles(network, case, channels):
+                labels_DHW[box] = mean_CDHW.argmax(0).cpu().numpy()
+            return labels_DHW
+
+        return self._within_memory(whole)
+
+    def _within_memory(self, attempt: Callable[[], Result]) -> Result:
+        """One attempt on each rung of the ladder. Raises: what the last one raised."""
+        while True:
+            try:
+                return attempt()
+            except (RuntimeError, MemoryError) as error:
+                if self.rung + 1 == len(_RUNGS) or not is_out_of_memory(error):
+                    raise
+                kind = "GPU memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
+            free_gpu_memory()
+            self.rung += 1
+            self.warn("smaller_tiles", f"out of {kind} while validating: going on {_RUNGS[self.rung].says}")
+
+    def _tiles(self, network: nn.Module, case: CachedCase, channels: int) -> Iterator[tuple[Box, torch.Tensor]]:
+        """Boxes that tile the case, with their mean logits (channels, *box)."""
+        rung, shape = _RUNGS[self.rung], case.shape
+        image = torch.from_numpy(case.image_DHW())
+        short = [max(0, p - n) for p, n in zip(self.patch, shape, strict=True)]
+        padded = nn.functional.pad(image, [0, short[2], 0, short[1], 0, short[0]], value=self.fill)
+        windows = Windows(shape=tuple(padded.shape), patch=self.patch, step=self.step)  # type: ignore[arg-type]
+        sums_on = torch.device("cpu") if rung.sums_in_ram else self.device
+
+        def predict(x_11DHW: torch.Tensor, _number: int) -> torch.Tensor:
+            with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+                return network(x_11DHW.to(self.device))[0].float().to(sums_on)
+
+        for box in split(shape, shape, -(-shape[0] * shape[1] * shape[2] // rung.tiles)):
+            with torch.inference_mode():
+                mean_CDHW = average_windows(padded, windows, box, predict, channels, sums_on, self.between)
+            yield box, mean_CDHW
 
 
 def validate(

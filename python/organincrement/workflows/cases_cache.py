@@ -9,6 +9,7 @@ import numpy as np
 
 from organincrement.contract import codec
 from organincrement.contract.dataset import Case
+from organincrement.contract.errors import ContractError
 from organincrement.contract.files import sha256_file
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import Preprocessing
@@ -54,14 +55,9 @@ def prepare_cases(
 
 def _prepare(setup: Setup, case: Case, job: JobFolder, folder: Path) -> tuple[CachedCase, Prepared]:
     note = folder / f"{case.id}.json"
-    if note.exists():
-        known = codec.read(Prepared, note)
-        if (known.image_sha256, known.label_sha256, known.preprocessing) == (
-            case.image_sha256,
-            case.label_sha256,
-            setup.preprocessing,
-        ):
-            return CachedCase(id=case.id, folder=folder, shape=known.shape), known
+    known = _cached(note, case, setup)
+    if known is not None:
+        return CachedCase(id=case.id, folder=folder, shape=known.shape), known
     image_path, label_path = setup.dataset.image_path(case), setup.dataset.label_path(case)
     for path, expected in ((image_path, case.image_sha256), (label_path, case.label_sha256)):
         digest = sha256_file(path)
@@ -86,6 +82,17 @@ def _prepare(setup: Setup, case: Case, job: JobFolder, folder: Path) -> tuple[Ca
     )
     codec.write(known, note)
     return cached, known
+
+
+def _cached(note: Path, case: Case, setup: Setup) -> Prepared | None:
+    """What an earlier process prepared; None where it is not whole, or was made of other files."""
+    try:
+        known = codec.read(Prepared, note)
+    except ContractError:
+        return None
+    made_of = (known.image_sha256, known.label_sha256, known.preprocessing)
+    fits = made_of == (case.image_sha256, case.label_sha256, setup.preprocessing) and known.annotated == case.annotated
+    return known if fits and CachedCase(id=case.id, folder=note.parent, shape=known.shape).is_whole() else None
 
 
 def local_labels(labels_DHW: np.ndarray, case: Case, setup: Setup) -> np.ndarray:

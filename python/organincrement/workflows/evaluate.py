@@ -24,10 +24,11 @@ def evaluate(
     progress: Callable[[int, int, str], None] | None = None,
     *,
     largest_component: bool = False,
+    notice: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
     """Segment every labelled case and compare it with its label, on the scan's own grid.
 
-    Args: largest_component: compare each organ's largest connected part only.
+    Args: largest_component: compare each organ's largest connected part only. notice: told where memory is short.
     Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
     """
     model = load_package(model_path)
@@ -35,13 +36,12 @@ def evaluate(
     if not any(organ.same_as(other) for organ in model.organs.organs for other in dataset.label_space.organs):
         raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
     hardware = resolve_hardware(device, "auto")
-    model.network.to(hardware.device)
     labelled = [case for case in dataset.cases() if case.label is not None]
     if not labelled:
         raise WorkflowError(f"{dataset.path.name}: no case has a label")
     cases = []
     for case in labelled:
-        cases.append(_evaluated(model, dataset, case, hardware, largest_component))
+        cases.append(_evaluated(model, dataset, case, hardware, largest_component, notice))
         if progress:
             progress(len(cases), len(labelled), case.id)
     evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
@@ -53,11 +53,16 @@ def evaluate(
 
 
 def _evaluated(
-    model: LoadedModel, dataset: DatasetFolder, case: Case, hardware: Hardware, largest_component: bool
+    model: LoadedModel,
+    dataset: DatasetFolder,
+    case: Case,
+    hardware: Hardware,
+    largest_component: bool,
+    notice: Callable[[str], None],
 ) -> EvaluatedCase:
     image = read_image(dataset.image_path(case))
     truth = read_labels(dataset.label_path(case), allowed=dataset.label_values, like=image)
-    predicted = run_model(model, image, hardware, "none", largest_component=largest_component)
+    predicted = run_model(model, image, hardware, "none", largest_component=largest_component, notice=notice)
     rows = evaluate_case(
         predicted.labels_DHW, model.organs, truth.array_DHW, dataset.label_space, case.annotated, image.spacing_mm,
         ignore_value=dataset.manifest.ignore_value,

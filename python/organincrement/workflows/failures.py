@@ -1,18 +1,22 @@
 """What a failed job says: a code, one line for people, and what to do."""
 
+import errno
 import os
+import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from organincrement.contract.errors import ContractError
+from organincrement.inference.memory import is_out_of_memory
 from organincrement.training.signals import DiskFull, Diverged, is_disk_full
 
 Code = Literal["out_of_memory", "disk_full", "bad_input", "diverged", "internal"]
+
+# what looks like an absolute path, up to its last part: /home/anna/scans/ or C:\\Users\\anna\\
+_FOLDERS = re.compile(r"(?<![\w.:/~-])(?:~|[A-Za-z]:)?[/\\]+(?:[^/\\\s:;,'\"()<>|]+[/\\]+)+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +33,16 @@ def failure_of(error: BaseException, names: Sequence[Path] = ()) -> Failure:
 
     Args: names: folders whose place in the file system the message must not tell; their names stay.
     """
-    message = " ".join(str(error).split())
-    for folder in names:
-        for parent in (folder.resolve().parent, folder.absolute().parent):
-            message = message.replace(f"{parent}{os.sep}", "")
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    message = without_places(error, names)
+    if is_out_of_memory(error):
         return Failure(
             code="out_of_memory",
             message="there is not enough memory for one patch",
-            what_to_do="Plan with a smaller patch, or use --device cpu.",
+            what_to_do="Close other programs and resume, plan with a smaller patch, or use --device cpu.",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return Failure(
+            code="bad_input", message=message, what_to_do="Make the folder readable and writable, then resume the job."
         )
     if isinstance(error, DiskFull) or is_disk_full(error):
         said = message if isinstance(error, DiskFull) else "the disk is full"
@@ -57,8 +62,20 @@ def failure_of(error: BaseException, names: Sequence[Path] = ()) -> Failure:
     )
 
 
-def where_it_arose(error: BaseException) -> list[str]:
+def without_places(error: BaseException, names: Sequence[Path] = ()) -> str:
+    """An error's message in one line, without any folder's place in the file system.
+
+    Args: names: folders that it may name files in; they, and what lies in them, keep their names.
+    """
+    message = " ".join(str(error).split())
+    for folder in names:
+        for parent in (folder.resolve().parent, folder.absolute().parent):
+            message = message.replace(f"{parent}{os.sep}", "")
+    return _FOLDERS.sub("", message)
+
+
+def where_it_arose(error: BaseException, names: Sequence[Path] = ()) -> list[str]:
     """The lines of code that an error came through, outermost first, without the folders they lie in."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
-    return [*places, f"{type(error).__name__}: {' '.join(str(error).split())}"]
+    return [*places, f"{type(error).__name__}: {without_places(error, names)}"]

@@ -19,6 +19,7 @@ from organincrement.imaging.nifti_copy import copy_nifti
 from organincrement.imaging.safe_read import check_same_grid, label_counts, peek, read_labels, read_stored
 from organincrement.imaging.volume import Volume
 from organincrement.imaging.writing import write_nifti
+from organincrement.workflows.case_names import neutral, write_private_list
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.pairing import Pair, Source, find_pairs
 
@@ -62,13 +63,15 @@ def import_dataset(
     source: see `find_pairs`. ignore_other_labels: values not in `organs` become background instead of an error.
     allow_empty: every organ was looked for in every case, so that one without voxels is absent; otherwise a case's
     `annotated` lists the organs that have voxels, and a case with none is refused. progress(done, total, case id).
+    Names of files that may be people's become case_0001, …, and `names.private.csv` says which is which.
     Images keep their voxels and grid; header text, original paths and DICOM tags are left behind. Raises WorkflowError,
     ImageError or ContractError, one line each, and then leaves nothing behind.
     """
     if out.exists() or out.is_symlink():
         raise WorkflowError(f"{out}: exists already; choose another folder")
     rules = _rules(organs, ignore_other_labels, allow_empty)
-    pairs = find_pairs(images, labels, source)
+    originals = find_pairs(images, labels, source)
+    pairs, renamed = neutral(originals)
     report = progress or (lambda *step: None)
     for pair in pairs:
         check_same_grid(pair.label, peek(pair.label), peek(pair.image))
@@ -79,6 +82,8 @@ def import_dataset(
             report(done, len(pairs), pair.id)
             _import_case(folder, pair, rules, status, who)
         _check_organs_occur(folder, rules, labels)
+        if renamed:
+            write_private_list(folder.path, pairs, originals)
     report(len(pairs), len(pairs), "")
     return DatasetFolder.open(out)
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from organincrement.methods.protocol import ContinualMethod, Preset, configure
 from organincrement.methods.registry import DEFAULT_METHOD, method_named
 from organincrement.networks.sizing import patch_multiple
 from organincrement.planning.errors import PlanningError
-from organincrement.planning.estimate import estimate
 from organincrement.planning.first_model import ScanFacts, network_size, network_spacing_mm
 from organincrement.planning.limits import check_patch, check_seed, check_training, check_validation
 from organincrement.planning.split import held_back
 from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.workflows.plan_estimate import fitted_plan
 from organincrement.workflows.setup import Setup, set_up
 
 Settings = Mapping[str, Any]
@@ -32,7 +32,10 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRequest:
-    """What the user asked for. `overrides`: method settings by name, and `training.*`, `validation.*` and `seed`."""
+    """What the user asked for. `overrides`: method settings by name, and `training.*`, `validation.*` and `seed`.
+
+    notice: told, in a line, of what had to be planned otherwise than asked.
+    """
 
     dataset: Path
     out: Path
@@ -43,6 +46,7 @@ class PlanRequest:
     include: Sequence[str] = ("approved",)
     overrides: Settings = field(default_factory=dict)
     device: str = "auto"
+    notice: Callable[[str], None] = lambda line: None
 
 
 def make_plan(request: PlanRequest) -> Plan:
@@ -69,14 +73,15 @@ def make_plan(request: PlanRequest) -> Plan:
     plan = _draft(request, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
     setup = set_up(plan, request.out)
     check_training(plan.training, patch_multiple(setup.network))
-    return _written(setup, request.out, scans, hardware)
+    return _written(setup, request.out, scans, hardware, request.notice)
 
 
-def _written(setup: Setup, out: Path, scans: Sequence[ScanFacts], hardware: Hardware) -> Plan:
+def _written(
+    setup: Setup, out: Path, scans: Sequence[ScanFacts], hardware: Hardware, notice: Callable[[str], None]
+) -> Plan:
     hardware = resolve_hardware(hardware.device.type, setup.plan.training.precision)
     voxels = [_voxels(scan, setup) for scan in scans]
-    expected = estimate(setup.plan, setup.method(hardware.device), hardware, voxels, setup.transition.new_count)
-    plan = replace(setup.plan, estimate=expected)
+    plan = fitted_plan(setup, hardware, voxels, notice)
     out.parent.mkdir(parents=True, exist_ok=True)
     codec.write(plan, out)
     return plan

@@ -1,5 +1,6 @@
 """Segmenting scans with a package: segmentation, uncertainty, uncertain regions, report."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from organincrement.imaging.safe_read import read_image
 from organincrement.imaging.volume import Volume
 from organincrement.imaging.writing import write_segmentation, write_volume
 from organincrement.inference.components import largest_components
-from organincrement.inference.predict import Prediction, PredictionSettings, UncertaintyKind, predict_volume
+from organincrement.inference.predict import Prediction, PredictionSettings, UncertaintyKind, predict_within_memory
 from organincrement.inference.regions import uncertain_regions
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.training.device import Hardware, resolve_hardware
@@ -26,7 +27,10 @@ from organincrement.workflows.errors import WorkflowError
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentRequest:
-    """What to segment, with what, where to. `between` is called between windows and may raise to stop."""
+    """What to segment, with what, where to.
+
+    between: called between windows; may raise to stop. notice: told, in a line, of what goes otherwise than asked.
+    """
 
     model: Path
     out: Path
@@ -35,6 +39,7 @@ class SegmentRequest:
     largest_component: bool = False
     device: str = "auto"
     between: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda line: None
 
 
 def segment(request: SegmentRequest) -> Iterator[Path]:
@@ -50,7 +55,6 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
             raise WorkflowError(f"{image.name}: there is no such file")
     model = load_package(request.model)
     hardware = resolve_hardware(request.device, "auto")
-    model.network.to(hardware.device)
     for name, image in cases.items():
         yield segment_case(model, image, request.out / name, request, hardware)
 
@@ -58,29 +62,42 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
 def segment_case(
     model: LoadedModel, image_path: Path, folder: Path, request: SegmentRequest, hardware: Hardware
 ) -> Path:
-    """Segment one image into a folder. Returns: the folder."""
+    """Segment one image into a folder. Returns: the folder; where writing fails, a new one does not stay."""
     started = time.monotonic()
     image = read_image(image_path)
     prediction = run_model(
-        model, image, hardware, request.uncertainty, request.between, largest_component=request.largest_component
-    )
+        model, image, hardware, request.uncertainty, request.between, largest_component=request.largest_component,
+        notice=request.notice,
+    )  # fmt: skip
+    ran_on = hardware if prediction.device == hardware.device else resolve_hardware("cpu", "auto")
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").unlink(missing_ok=True)  # it comes last, and says that the others are whole
+        _write_results(model, image, prediction, folder)
+        report = SegmentReport(
+            model=model.manifest.name,
+            model_sha256=model.sha256,
+            input_sha256=_input_sha256(image_path),
+            organs=_organ_rows(model, image, prediction),
+            seconds=round(time.monotonic() - started, 2),
+            device=ran_on.description,
+            versions={"organincrement": __version__, "torch": torch.__version__},
+        )
+        codec.write(report, folder / "report.json")
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _write_results(model: LoadedModel, image: Volume, prediction: Prediction, folder: Path) -> None:
     labels = image.with_array(prediction.labels_DHW)
-    folder.mkdir(parents=True, exist_ok=True)
     write_segmentation(folder / "segmentation.seg.nrrd", labels, model.organs)
     if prediction.uncertainty_DHW is not None:
         write_volume(folder / "uncertainty.nrrd", image.with_array(prediction.uncertainty_DHW))
         codec.write(uncertain_regions(labels, prediction.uncertainty_DHW, model.organs), folder / "regions.json")
-    report = SegmentReport(
-        model=model.manifest.name,
-        model_sha256=model.sha256,
-        input_sha256=_input_sha256(image_path),
-        organs=_organ_rows(model, labels, prediction),
-        seconds=round(time.monotonic() - started, 2),
-        device=hardware.description,
-        versions={"organincrement": __version__, "torch": torch.__version__},
-    )
-    codec.write(report, folder / "report.json")
-    return folder
 
 
 def run_model(
@@ -91,24 +108,28 @@ def run_model(
     between: Callable[[], None] = lambda: None,
     *,
     largest_component: bool = False,
+    notice: Callable[[str], None] = lambda line: None,
 ) -> Prediction:
-    """Labels and uncertainty of a scan on its own grid; with `largest_component`, each organ's largest part only."""
+    """Labels and uncertainty of a scan on its own grid; with `largest_component`, each organ's largest part only.
+
+    Where memory does not suffice: in smaller tiles, then on the CPU; `notice` is told. Raises: MemoryError.
+    """
     settings = PredictionSettings(uncertainty=uncertainty, autocast=hardware.autocast, between=between)
     with torch.inference_mode():
-        prediction = predict_volume(model.network, model.manifest, image, hardware.device, settings)
+        prediction = predict_within_memory(model.network, model.manifest, image, hardware.device, settings, notice)
     if not largest_component:
         return prediction
     return replace(prediction, labels_DHW=largest_components(prediction.labels_DHW, len(model.organs)))
 
 
-def _organ_rows(model: LoadedModel, labels: Volume, prediction: Prediction) -> tuple[SegmentedOrgan, ...]:
+def _organ_rows(model: LoadedModel, image: Volume, prediction: Prediction) -> tuple[SegmentedOrgan, ...]:
     counts = np.bincount(prediction.labels_DHW.ravel(), minlength=1 + len(model.organs))
     sums = None
     if prediction.uncertainty_DHW is not None:
         sums = np.bincount(
             prediction.labels_DHW.ravel(), weights=prediction.uncertainty_DHW.ravel(), minlength=len(counts)
         )
-    voxel_mm3 = float(np.prod(labels.spacing_mm))
+    voxel_mm3 = float(np.prod(image.spacing_mm))
     return tuple(
         SegmentedOrgan(
             id=organ, volume_mm3=round(float(counts[i] * voxel_mm3), 2),

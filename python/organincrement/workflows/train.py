@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from torch import nn
 
 from organincrement import __version__
 from organincrement.contract import codec
-from organincrement.contract.errors import ContractError
 from organincrement.contract.events import EventWriter
-from organincrement.contract.files import append_line
+from organincrement.contract.files import remove_partials
 from organincrement.contract.job import JobFolder, claim_writer
-from organincrement.contract.plan import Plan, input_path, moved_plan
+from organincrement.contract.plan import Plan, moved_plan
 from organincrement.contract.process import this_process
 from organincrement.imaging.patches import PatchSampler
+from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
 from organincrement.training.batches import BatchSource
 from organincrement.training.checkpoint import load_best, newest_step
 from organincrement.training.device import Hardware, resolve_hardware
@@ -28,11 +28,10 @@ from organincrement.training.signals import CancelRequested, DiskFull, PauseRequ
 from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
 from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.errors import WorkflowError
-from organincrement.workflows.failures import failure_of, where_it_arose
+from organincrement.workflows.job_endings import CACHE, fail, pause_for_room, room_needed
 from organincrement.workflows.setup import Setup, input_hashes, set_up
 from organincrement.workflows.student_package import write_student
 
-CACHE = "cache"
 _VALIDATION_STEP = 0.75
 
 
@@ -54,40 +53,74 @@ def run_job(job: JobFolder) -> str:
     Returns: finished, paused or cancelled. Raises: ContractError where another process runs it, WorkflowError where it
     is over; what made it fail, after saying so in its events.
     """
+    _refuse_if_over(job)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(claim_writer(job))
+            _refuse_if_over(job)  # another process may have ended it between the two
+            for folder in (job.path, job.checkpoint_path, job.path / CACHE):
+                remove_partials(folder)  # of processes that were killed while they wrote
+            events = EventWriter(job.events_path)
+        except OSError as error:
+            if is_disk_full(error):
+                raise WorkflowError(f"{job.path.name}: {room_needed(job, error)}") from error
+            raise
+        return _run_and_say(job, events)
+
+
+def _refuse_if_over(job: JobFolder) -> None:
     state = job.status().state
     if state in ("finished", "cancelled"):
         raise WorkflowError(f"{job.path.name}: the job is {state}; make a new one")
-    with claim_writer(job):
-        events = EventWriter(job.events_path)
-        started = time.monotonic()
+
+
+def _run_and_say(job: JobFolder, events: EventWriter) -> str:
+    """Run, and make the end an event, whatever it is."""
+    try:
         try:
-            _run(job, events, started)
+            _run_where_it_fits(job, events)
             return "finished"
         except PauseRequested:
             events.write("paused", step=job.status().step)
             return "paused"
         except CancelRequested:
-            events.write("cancelled", step=job.status().step)
             shutil.rmtree(job.path / CACHE, ignore_errors=True)
+            with suppress(OSError):  # the flag says it as well
+                events.write("cancelled", step=job.status().step)
             return "cancelled"
-        except Exception as error:
-            if isinstance(error, DiskFull) or is_disk_full(error):
-                _pause_for_room(job, events, error)
-                return "paused"
-            # the job's last words: whatever went wrong is an event, and where it went wrong is in process.log
-            failure = failure_of(error, names=_input_folders(job))
-            with suppress(OSError):
-                events.write("failed", code=failure.code, message=failure.message, what_to_do=failure.what_to_do)
-                if failure.code == "internal":
-                    for line in where_it_arose(error):
-                        append_line(job.log_path, line)
+    except Exception as error:
+        if isinstance(error, DiskFull) or is_disk_full(error):
+            pause_for_room(job, events, error)
+            return "paused"
+        fail(job, events, error)
+        raise
+
+
+def _run_where_it_fits(job: JobFolder, events: EventWriter) -> None:
+    """Run on the plan's device, and on the CPU, from the newest checkpoint, where its memory does not suffice."""
+    started_s = time.monotonic()
+    plan = job.plan()
+    hardware = resolve_hardware(plan.device, plan.training.precision)
+    try:
+        _run(job, events, hardware, started_s)
+        return
+    except (RuntimeError, MemoryError) as error:
+        if hardware.device.type == "cpu" or not is_out_of_memory(error):
             raise
+    # the error is gone here, and with it the tensors that it held
+    free_gpu_memory()
+    events.write(
+        "warned",
+        code="cpu",
+        message="one patch does not fit into GPU memory: going on on the CPU, which takes many times as long",
+    )
+    precision = "auto" if plan.training.precision == "fp16" else plan.training.precision
+    _run(job, events, resolve_hardware("cpu", precision), started_s)
 
 
-def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
+def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: float) -> None:
     plan = job.plan()
     _refuse_changed_inputs(plan, job.plan_path)
-    hardware = resolve_hardware(plan.device, plan.training.precision)
     setup = set_up(plan, job.plan_path)
     check_flags = _flag_check(job)
     method = setup.method(hardware.device)
@@ -98,9 +131,6 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
     if not training:
         raise WorkflowError("every case is held back for validation: add cases, or hold fewer back")
     fill = min(known.fill for _, known in prepared.values())
-    segmenter = Segmenter(patch=plan.training.patch, step=_VALIDATION_STEP, fill=fill, device=hardware.device,  # type: ignore[arg-type]
-                          autocast=hardware.autocast, between=check_flags)  # fmt: skip
-    held = _held_back(setup, prepared, segmenter)
     reporter = Reporter(
         events,
         phase=phase,
@@ -108,13 +138,21 @@ def _run(job: JobFolder, events: EventWriter, started_s: float) -> None:
         epoch_steps=len(training) / plan.training.batch,
         device=hardware.device,
     )
+    segmenter = Segmenter(
+        patch=plan.training.patch,  # type: ignore[arg-type]
+        step=_VALIDATION_STEP, fill=fill, device=hardware.device, autocast=hardware.autocast, between=check_flags,
+        warn=reporter.warn,
+    )  # fmt: skip
+    held = _held_back(setup, prepared, segmenter)
     trainer = Trainer(
         plan=plan, method=method, source=_batches(setup, training, fill), validate=_validator(setup, held, segmenter),
         checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware, check_flags=check_flags,
     )  # fmt: skip
     trainer.restore()
     _train(trainer)
-    best = load_best(job.checkpoint_path) if held else None
+    best = load_best(job.checkpoint_path, trainer.progress.best_step) if held else None
+    if held and best is None:
+        reporter.warn("best_corrupt", "the best checkpoint is damaged: the student has the weights of the last step")
     network = _as_best(trainer.network, best)
     result = validate(network.eval(), held, setup.organs, setup.transition.old_count, segmenter)
     metrics = write_student(job, setup, network, prepared, held, result, segmenter)
@@ -130,22 +168,6 @@ def _train(trainer: Trainer) -> None:
     except PauseRequested:
         trainer.save(best=False)
         raise
-
-
-def _pause_for_room(job: JobFolder, events: EventWriter, error: Exception) -> None:
-    """Say how much room is needed, and stand still: the last good checkpoint is on disk."""
-    needed_bytes = error.needed_bytes if isinstance(error, DiskFull) else job.plan().estimate.disk_bytes or 0
-    with suppress(OSError):
-        message = f"the disk is full: about {needed_bytes / 2**20:.0f} MiB are needed; free space and resume"
-        events.write("warned", code="disk_full", message=message)
-        events.write("paused", step=job.status().step)
-
-
-def _input_folders(job: JobFolder) -> list[Path]:
-    """What a message of this job may name a file in."""
-    with suppress(ContractError):
-        return [job.path, *(input_path(job.plan_path, i) for i in job.plan().inputs)]
-    return [job.path]
 
 
 def _refuse_changed_inputs(plan: Plan, plan_file: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_newest_is_loaded_with_its_step(tmp_path):
 
 def test_an_empty_or_missing_folder_has_none(tmp_path):
     for folder in (tmp_path, tmp_path / "nothing"):
-        assert load_newest(folder) is None and newest_step(folder) is None and load_best(folder) is None
+        assert load_newest(folder) == (0, None, []) and newest_step(folder) is None and load_best(folder) is None
 
 
 @pytest.mark.parametrize("damage", ["flipped bit", "cut off", "emptied", "digest gone", "digest not text"])

@@ -11,6 +11,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from fuzz.kills import PRELOADED
 from organincrement.contract.events import read_events
 from organincrement.contract.job import JobFolder
 from organincrement.contract.package import read_manifest
@@ -43,7 +44,7 @@ def killed_run(job: JobFolder, moment: str, count: int) -> int:
     written), package (the student is about to be written), packaged (it has been).
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["organincrement.workflows.train", "organincrement.workflows.make_plan"])
+    context.set_forkserver_preload(list(PRELOADED))
     process = context.Process(target=_run_and_die, args=(str(job.path), moment, count))
     process.start()
     process.join(_WITHIN_S)

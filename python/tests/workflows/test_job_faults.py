@@ -259,6 +259,9 @@ def test_a_failed_job_can_be_resumed_once_its_cause_is_gone(undisturbed, tmp_pat
     [
         (torch.OutOfMemoryError("CUDA"), "out_of_memory", "not enough memory"),
         (MemoryError(), "out_of_memory", "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out_of_memory", "not enough memory"),
+        (OSError(errno.EROFS, "Read-only file system", "/home/anna/job/x"), "bad_input", "system: 'x'"),
+        (OSError(errno.EACCES, "Permission denied", "C:\\Users\\anna\\x"), "bad_input", "denied: 'x'"),
         (OSError(errno.ENOSPC, "no space"), "disk_full", "the disk is full"),
         (DiskFull(3 * 2**20), "disk_full", "a checkpoint needs 3 MiB"),
         (Diverged("at step 7 (cases pt_1)"), "diverged", "pt_1"),

@@ -1,0 +1,51 @@
+"""A job whose data workers are killed, or run out of memory, goes on to the same student, and says so."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+from job_stories import assert_same_student, at_step
+from tiny_world import student_job
+
+from organincrement.contract.events import read_events
+from organincrement.contract.job import JobFolder
+from organincrement.training.batches import BatchSource
+from organincrement.workflows.train import run_job
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_world, tmp_path_factory):
+    job = student_job(tiny_world, tmp_path_factory.mktemp("undisturbed"))
+    assert run_job(job) == "finished"
+    return job
+
+
+def said_of(job: JobFolder) -> list[str]:
+    return [event.message for event in read_events(job.events_path) if event.type == "warned"]
+
+
+def test_a_data_worker_that_is_killed_changes_nothing_but_is_said(tiny_world, undisturbed, tmp_path, monkeypatch):
+    job = student_job(tiny_world, tmp_path, training__workers=2)
+
+    def kill_one():
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    at_step(monkeypatch, 2, kill_one)
+    assert run_job(job) == "finished"
+    assert said_of(job) == ["a data worker ended unexpectedly: going on with 1 of them"]
+    assert_same_student(job, undisturbed)
+    assert not [child for child in multiprocessing.active_children() if child.name == "data-worker"]
+
+
+def test_data_workers_without_memory_are_done_without(tiny_world, undisturbed, tmp_path, monkeypatch):
+    job = student_job(tiny_world, tmp_path, training__workers=2)
+
+    def greedy(self, step):
+        raise MemoryError
+
+    monkeypatch.setattr(BatchSource, "plain", greedy)
+    assert run_job(job) == "finished"
+    out = "a data worker is out of memory: going on"
+    assert said_of(job) == [f"{out} with 1 of them", f"{out} without them, more slowly"]
+    assert_same_student(job, undisturbed)
