@@ -15,6 +15,9 @@ from organincrement.evaluation import forgetting, metrics
 from organincrement.imaging import perturbation
 from organincrement.losses import alignment, bla_uag, guidance, mib, smoothing
 from organincrement.networks.head import grown_rows
+from organincrement.replay.certainty import foreground_variance, surest_slices
+from organincrement.replay.facility_location import Choice, choose_facilities
+from organincrement.replay.similarity import CosineSimilarity, DistanceSimilarity, content_features
 
 FOLDER = Path(
     os.environ.get("ORGANINCREMENT_ORACLES", Path(__file__).resolve().parents[2].parent / "shared" / "oracles")
@@ -23,8 +26,6 @@ TOLERANCE = {torch.float64: {"rtol": 1e-9, "atol": 1e-12}, torch.float32: {"rtol
 NOT_YET = {
     "lwf": "the multi-head LwfSeg is not built yet",
     "mskd": "MS-KD is not built yet",
-    "aei": "exemplar selection is not built yet",
-    "cori": "exemplar selection is not built yet",
     "cs_prune": "Continual Segment is not built yet",
     "cs_misc": "Continual Segment is not built yet",
     "cs_merge": "merging of decoders is not built yet",
@@ -130,6 +131,37 @@ def check_forgetting(case: Case, dtype: torch.dtype) -> None:
     found = forgetting.forgetting(case["R"], case["learned"])
     for name in ("forgetting", "backward", "average_forgetting", "backward_transfer", "final_mean"):
         np.testing.assert_allclose(getattr(found, name), case[name], **TOLERANCE[torch.float64])
+
+
+def check_aei(case: Case, dtype: torch.dtype) -> None:
+    if "mc" in case:
+        uncertainty = foreground_variance(case["mc"])
+        np.testing.assert_allclose(uncertainty, case["uncertainty"], **TOLERANCE[torch.float64])
+        assert surest_slices(uncertainty, case["present"], int(case["k_c"])).tolist() == case["chosen"].tolist()
+        return
+    similarity = CosineSimilarity(case["features"])
+    chosen = choose_facilities(similarity, int(case["k_r"]), case["candidates"])
+    np.testing.assert_allclose(all_rows(similarity), case["similarity"], **TOLERANCE[torch.float64])
+    same_choice(chosen, case["order"], case["coverage"])
+
+
+def check_cori(case: Case, dtype: torch.dtype) -> None:
+    layers = [case[name] for name in sorted(case) if name.startswith("act_")]
+    flat = np.concatenate([layer.reshape(len(layer), -1) for layer in layers], axis=1)
+    for features, distance, suffix in ((content_features(layers), "dist_mean", ""), (flat, "dist_sum", "_sum")):
+        similarity = DistanceSimilarity(features)
+        np.testing.assert_allclose(all_rows(similarity), -case[distance], rtol=1e-9, atol=1e-12 * case[distance].max())
+        chosen = choose_facilities(similarity, 6)
+        same_choice(chosen, case["order" + suffix], case["coverage" + suffix])
+
+
+def all_rows(similarity: CosineSimilarity | DistanceSimilarity) -> np.ndarray:
+    return similarity.rows(np.arange(similarity.shape[0]))
+
+
+def same_choice(chosen: Choice, order: np.ndarray, coverage: np.ndarray) -> None:
+    assert chosen.order.tolist() == order.tolist()
+    np.testing.assert_allclose(chosen.coverage, coverage, **TOLERANCE[torch.float64])
 
 
 CHECKS: dict[str, Check] = {

@@ -27,6 +27,7 @@ def add_to(commands: Commands) -> None:
     _add_import(dataset)
     check = dataset.add_parser("check", help="geometry, labels, hashes, history")
     check.add_argument("dataset", type=Path, metavar="DATASET")
+    check.add_argument("--json", action="store_true", help="print the findings for programs")
     check.set_defaults(command=_check)
 
 
@@ -46,7 +47,7 @@ def _add_import(dataset: Commands) -> None:
         "--from",
         dest="source",
         default="folders",
-        choices=("folders", "csv", "nnunet", "decathlon"),
+        choices=("folders", "csv", "nnunet", "decathlon", "dicom"),
         help="how images and labels are paired",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DATASET")
@@ -79,6 +80,7 @@ def organ_value(text: str) -> dict[str, int]:
 
 def _import(options: argparse.Namespace) -> None:
     from organincrement.cli.progress import CaseCounter
+    from organincrement.workflows.case_names import PRIVATE_LIST
     from organincrement.workflows.import_dataset import import_dataset
 
     organs = {name: value for pairs in options.organs for name, value in pairs.items()}
@@ -89,16 +91,21 @@ def _import(options: argparse.Namespace) -> None:
             progress=counter,
         )  # fmt: skip
     print(f"{options.out}: {len(dataset.cases())} cases of {', '.join(dataset.label_space.ids)}")
+    if (options.out / PRIVATE_LIST).exists():
+        print(f"file names may be names of people: {options.out / PRIVATE_LIST} says which case is which")
 
 
 def _check(options: argparse.Namespace) -> int:
-    from organincrement.contract.dataset import DatasetFolder
     from organincrement.workflows.check_dataset import check
+    from organincrement.workflows.findings import as_json
 
-    findings = check(DatasetFolder.open(options.dataset))
+    findings = check(options.dataset)
+    problems = sum(finding.kind == "problem" for finding in findings)
+    if options.json:
+        print(json.dumps(as_json(findings), indent=2))
+        return 3 if problems else 0
     for finding in findings:
         print(finding)
-    problems = sum(finding.kind == "problem" for finding in findings)
     print(f"{options.dataset}: {f'problems: {problems}' if problems else 'no problem found'}")
     return 3 if problems else 0
 

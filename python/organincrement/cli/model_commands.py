@@ -1,6 +1,7 @@
-"""`segment`, `evaluate`."""
+"""`segment`, `evaluate`, `audit`, `suggest`."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,35 @@ def add_to(commands: Commands) -> None:
         )
         command.add_argument("--device", default="auto", choices=_DEVICES)
     evaluate.set_defaults(command=_evaluate)
+    _add_audit(commands)
+    _add_suggest(commands)
+
+
+def _add_audit(commands: Commands) -> None:
+    command = commands.add_parser("audit", help="do the scans and labels of a dataset fit a teacher?")
+    command.add_argument("--teacher", type=Path, required=True, metavar="PKG")
+    command.add_argument("--dataset", type=Path, required=True, metavar="DATASET")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--device", default="auto", choices=_DEVICES)
+    command.add_argument("--json", action="store_true", help="print audit.json instead of the table")
+    command.set_defaults(command=_audit)
+
+
+def _add_suggest(commands: Commands) -> None:
+    command = commands.add_parser("suggest", help="which scans to annotate next: uncertain and representative")
+    command.add_argument("--model", type=Path, required=True, metavar="PKG")
+    command.add_argument("--images", type=Path, required=True, metavar="DIR")
+    command.add_argument("--count", type=_whole_number, required=True, metavar="N")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write suggestions.json and suggestions.html here")
+    command.add_argument("--device", default="auto", choices=_DEVICES)
+    command.add_argument("--json", action="store_true", help="print suggestions.json instead of the table")
+    command.set_defaults(command=_suggest)
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
 
 
 def _segment(options: argparse.Namespace) -> None:
@@ -38,7 +68,7 @@ def _segment(options: argparse.Namespace) -> None:
 
     request = SegmentRequest(
         model=options.model, out=options.out, images=options.images, uncertainty=options.uncertainty,
-        largest_component=options.largest_component, device=options.device,
+        largest_component=options.largest_component, device=options.device, notice=_on_the_side,
     )  # fmt: skip
     for folder in segment(request):
         print(folder)
@@ -56,12 +86,61 @@ def _evaluate(options: argparse.Namespace) -> None:
             options.device,
             counter,
             largest_component=options.largest_component,
+            notice=_on_the_side,
         )
     print(f"{'organ':24s} {'n':>3s} {'Dice':>6s} {'HD95 mm':>8s} {'ASSD mm':>8s}")
     for row in evaluation.summary:
         values = (_shown(row.dice, ".3f"), _shown(row.hd95_mm, ".1f"), _shown(row.assd_mm, ".2f"))
         print(f"{row.organ:24s} {row.n:3d} {values[0]:>6s} {values[1]:>8s} {values[2]:>8s}")
     print(options.out / "evaluation.html")
+
+
+def _audit(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import CaseCounter
+    from organincrement.contract import codec
+    from organincrement.workflows.audit import AuditRequest, audit
+
+    with CaseCounter("auditing") as counter:
+        result = audit(
+            AuditRequest(
+                teacher=options.teacher, dataset=options.dataset, out=options.out, device=options.device,
+                progress=counter,
+            )
+        )  # fmt: skip
+    if options.json:
+        print(codec.dumps(result), end="")
+        return
+    for case in result.cases:
+        print(f"{case.id:24s} {case.verdict:9s} {case.reason}")
+    print(options.out / "audit.html")
+
+
+def _suggest(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import CaseCounter
+    from organincrement.contract import codec
+    from organincrement.workflows.suggest import SuggestRequest, suggest
+
+    with CaseCounter("looking at scans") as counter:
+        suggested = suggest(
+            SuggestRequest(
+                model=options.model, images=options.images, count=options.count, out=options.out,
+                device=options.device, progress=counter,
+            )
+        )  # fmt: skip
+    for reason in suggested.left_out:
+        print(f"left out: {reason}", file=sys.stderr)
+    if options.json:
+        print(codec.dumps(suggested.suggestions), end="")
+        return
+    print(f"{'rank':>4s} {'uncertainty %':>13s} {'gain %':>6s}  scan")
+    for image in suggested.suggestions.images:
+        print(f"{image.rank:4d} {image.uncertainty:13.2f} {100 * image.coverage_gain:6.1f}  {image.path}")
+    if options.out:
+        print(options.out / "suggestions.html")
+
+
+def _on_the_side(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _shown(value: float | None, form: str) -> str:

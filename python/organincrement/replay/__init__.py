@@ -1,0 +1,1 @@
+"""Choosing which scans or slices stand for all of them."""
