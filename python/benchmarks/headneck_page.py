@@ -35,7 +35,7 @@ def write_page(folder: Path, figures: Mapping[str, Figures]) -> None:
         distances=_distances(figures),
         paired=_paired(figures),
         forgetting=_forgetting(figures),
-        trust=_trust(figures),
+        trust=_trust(figures) if _trusted(figures) else "",
         ablations=_ablations(figures),
         costs=_costs(figures),
         missing=", ".join(f"`{name}`" for name in RUNS if name not in figures),
@@ -82,7 +82,7 @@ def _forgetting(figures: Mapping[str, Figures]) -> str:
 
 def _trust(figures: Mapping[str, Figures]) -> str:
     rows = []
-    for name in [name for name in figures if "trust" in figures[name]]:
+    for name in _trusted(figures):
         trust = figures[name]["trust"]
         errors = [f"{trust['calibration'][where]['ece']:.4f}" for where in ("body", "organs")]
         for kind, worth in trust["uncertainty"].items():
@@ -92,6 +92,10 @@ def _trust(figures: Mapping[str, Figures]) -> str:
     header = ("run", "uncertainty", "error AUROC", "Dice", "1 % aside", "5 %", "10 %", "1 % corrected", "5 %", "10 %",
               "ECE body", "ECE organs")  # fmt: skip
     return _table(header, rows)
+
+
+def _trusted(figures: Mapping[str, Figures]) -> list[str]:
+    return [name for name in figures if "trust" in figures[name]]
 
 
 def _ablations(figures: Mapping[str, Figures]) -> str:

@@ -1,22 +1,17 @@
 """Self-contained HTML reports: an evaluation, and the story of one increment."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from organincrement.contract.labels import LabelSpace, Organ
 from organincrement.contract.results import Evaluation
-from organincrement.evaluation import number_format
 from organincrement.evaluation.curve_charts import dice_chart, loss_chart, reliability_chart
 from organincrement.evaluation.errors import EvaluationError
-from organincrement.evaluation.organ_charts import LABEL_LETTERS, MAX_POINTS, StripChart, dot_chart, strip_chart
+from organincrement.evaluation.organ_charts import MAX_POINTS, StripChart, dot_chart, strip_chart
+from organincrement.evaluation.page import render_page
 from organincrement.evaluation.slice_pictures import picture_rows
 from organincrement.evaluation.story import Fact, Link, Story
 from organincrement.evaluation.tables import case_tables, forgetting_lines, method_lines
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_evaluation(
@@ -37,7 +32,7 @@ def render_evaluation(
     """
     known = _organs_of(evaluation, organs)
     against = "the reference contours" if evaluation.reference == "truth" else "its teacher"
-    return _page(
+    return render_page(
         "evaluation.html",
         title=title or f"{evaluation.model} against {against}",
         kind="Evaluation report",
@@ -67,7 +62,7 @@ def render_story(story: Story) -> str:
     pictures, bar = picture_rows(story)
     curves = [(c.name, [x for x in (dice_chart(c, story.organs), loss_chart(c)) if x]) for c in story.curves]
     calibration = story.calibration
-    return _page(
+    return render_page(
         "story.html",
         kind="Increment report",
         title=story.title,
@@ -90,20 +85,6 @@ def render_story(story: Story) -> str:
         links=story.links,
         made=story.made,
     )
-
-
-def _page(template: str, **values: object) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("decimal", "percent", "signed_percent", "interval", "duration", "p_value"):
-        environment.filters[name] = getattr(number_format, name)
-    environment.globals["letters"] = LABEL_LETTERS
-    return environment.get_template(template).render(**values)
 
 
 def _organs_of(evaluation: Evaluation, organs: LabelSpace) -> Mapping[str, Organ]:

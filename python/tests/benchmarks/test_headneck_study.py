@@ -60,6 +60,7 @@ def test_a_goal_that_is_missed_is_said_to_be_missed():
     assert goals["teacher: mean Dice at least 0.76"] == "reached"
     assert goals["old organs within 1 point of the teacher, first increment"] == "**not reached**"
     assert "mean ahead of MiB, first increment" not in goals, "it was not measured"
+    assert "error AUROC at least 0.85, teacher" not in goals, "its uncertainty was not measured"
 
 
 def test_the_mean_of_an_organ_leaves_out_patients_without_a_distance():

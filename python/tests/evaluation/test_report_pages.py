@@ -13,7 +13,8 @@ from organincrement.contract.results import ComparisonTest, EvaluatedCase, Evalu
 from organincrement.evaluation.calibration import reliability
 from organincrement.evaluation.cases import summarise
 from organincrement.evaluation.errors import EvaluationError
-from organincrement.evaluation.report import TEMPLATES, render_evaluation, render_story
+from organincrement.evaluation.page import TEMPLATES
+from organincrement.evaluation.report import render_evaluation, render_story
 from organincrement.evaluation.story import Calibration, Curve, Fact, Link, MethodRow, SlicePicture, Story
 from organincrement.evaluation.tables import MAX_CELLS, case_tables, forgetting_lines, method_lines
 
