@@ -33,7 +33,7 @@ from organincrement.planning.evidence import Measured, measure_scan, measured_wi
 from organincrement.planning.findings import CaseEvidence
 from organincrement.planning.scan_facts import body_mask
 from organincrement.planning.teacher_view import Asked, on_model_grid
-from organincrement.workflows.audit import asked_model
+from organincrement.workflows.looking import asked_model
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "work" / "audit"

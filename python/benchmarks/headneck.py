@@ -60,7 +60,7 @@ def _measure(name: str, part: str, work: Path, folders: dict[str, Path]) -> None
 
 def _train_parents(name: str, work: Path, folders: dict[str, Path]) -> None:
     parent = RUNS[name].parent
-    if parent and not student_of(parent, work).is_dir():
+    if parent:  # one that is finished with the present settings is left as it is
         _train_parents(parent, work, folders)
         train(parent, work, folders)
 

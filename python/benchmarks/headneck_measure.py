@@ -92,7 +92,7 @@ def _ranked(model: LoadedModel, case: _Case, hardware: Hardware, kind: Any) -> d
     u, wrong = found.uncertainty_DHW[case.body_DHW], (found.labels_DHW != case.truth_DHW)[case.body_DHW]
     predicted, truth = found.labels_DHW[case.body_DHW], case.truth_DHW[case.body_DHW]
     order = np.argsort(u, kind="stable")[::-1]
-    aside, corrected, organs = {}, {}, len(model.organs)
+    aside, corrected, organs = {}, {}, np.setdiff1d(truth, [0])
     for share in (0.0, *SHARES):
         most, rest = np.split(order, [round(share * len(order))])
         aside[str(share)] = _mean_dice(predicted[rest], truth[rest], organs)
@@ -102,26 +102,34 @@ def _ranked(model: LoadedModel, case: _Case, hardware: Hardware, kind: Any) -> d
     return {"auroc": auroc(u, wrong), "dice_set_aside": aside, "dice_corrected": corrected}
 
 
-def auroc(u: NDArray[np.uint8], wrong: NDArray[np.bool_]) -> float:
-    """Probability that a wrong voxel is more uncertain than a right one, ties counting half; u in per cent."""
-    bad = np.bincount(u[wrong], minlength=_LEVELS) / max(1, wrong.sum())
-    good = np.bincount(u[~wrong], minlength=_LEVELS) / max(1, (~wrong).sum())
+def auroc(u: NDArray[np.uint8], wrong: NDArray[np.bool_]) -> float | None:
+    """Probability that a wrong voxel is more uncertain than a right one, ties counting half; None without either.
+
+    u in per cent.
+    """
+    if wrong.all() or not wrong.any():
+        return None
+    bad = np.bincount(u[wrong], minlength=_LEVELS) / wrong.sum()
+    good = np.bincount(u[~wrong], minlength=_LEVELS) / (~wrong).sum()
     return float((bad * (np.cumsum(good) - good / 2)).sum())
 
 
-def _mean_dice(predicted: NDArray[Any], truth: NDArray[Any], organs: int) -> float:
+def _mean_dice(predicted: NDArray[Any], truth: NDArray[Any], organs: NDArray[Any]) -> float:
+    """Over these organs; one of which neither side has a voxel left is left out."""
     found = []
-    for label in range(1, organs + 1):
+    for label in organs:
         a, b = predicted == label, truth == label
-        if b.any():
-            found.append(2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b)))
+        total = np.count_nonzero(a) + np.count_nonzero(b)
+        if total:
+            found.append(2 * np.count_nonzero(a & b) / total)
     return float(np.mean(found))
 
 
 def _worth(cases: list[dict[str, Any]]) -> dict[str, Any]:
+    known = [case["auroc"] for case in cases if case["auroc"] is not None]
     return {
-        "auroc": statistics.mean(case["auroc"] for case in cases),
-        "auroc_least": min(case["auroc"] for case in cases),
+        "auroc": statistics.mean(known),
+        "auroc_least": min(known),
         **{
             kind: {share: statistics.mean(case[kind][share] for case in cases) for share in cases[0][kind]}
             for kind in ("dice_set_aside", "dice_corrected")

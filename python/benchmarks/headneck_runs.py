@@ -121,7 +121,11 @@ def train(name: str, work: Path, datasets: Mapping[str, Path]) -> dict[str, Any]
         make_plan(request)
         (folder / "key").write_text(key_of(name))
     if not student_of(name, work).is_dir():
-        job = JobFolder.open(folder / "job") if (folder / "job").is_dir() else create_job(request.out, folder / "job")
+        job = (
+            JobFolder.open(folder / "job")
+            if (folder / "job").is_dir()
+            else create_job(folder / "plan.json", folder / "job")
+        )
         run_job(job)
     return costs(JobFolder.open(folder / "job"))
 

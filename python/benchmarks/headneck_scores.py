@@ -44,13 +44,15 @@ def differences(figures: Mapping[str, Figures]) -> list[tuple[str, str, list[Pai
 
 
 def _per_patient(a: Figures, b: Figures, organs: Sequence[str]) -> tuple[list[float], list[float]]:
-    """Each patient's mean Dice over the organs that both runs have."""
-    shared = [organ for organ in organs if organ in a["accuracy"] and organ in b["accuracy"]]
-    patients = sorted({patient for organ in shared for patient in a["accuracy"][organ]})
-    return tuple(  # type: ignore[return-value]
-        [float(np.mean([run["accuracy"][o][p]["dice"] for o in shared if p in run["accuracy"][o]])) for p in patients]
-        for run in (a, b)
-    )
+    """Each patient's mean Dice over the organs that both runs have a figure of."""
+    first: dict[str, list[float]] = {}
+    second: dict[str, list[float]] = {}
+    for organ in organs:
+        mine, other = (run["accuracy"].get(organ, {}) for run in (a, b))
+        for patient in sorted(mine.keys() & other.keys()):
+            first.setdefault(patient, []).append(mine[patient]["dice"])
+            second.setdefault(patient, []).append(other[patient]["dice"])
+    return tuple([float(np.mean(values)) for values in run.values()] for run in (first, second))  # type: ignore[return-value]
 
 
 def goal_lines(figures: Mapping[str, Figures]) -> list[tuple[str, str, str]]:
@@ -76,7 +78,8 @@ def _teacher(figures: Mapping[str, Figures]) -> tuple[float, str]:
 def _kept(run: str) -> Any:
     def margin(figures: Mapping[str, Figures]) -> tuple[float, str]:
         before, now = _old(figures, "teacher"), _old(figures, run)
-        return now - before + 0.01, f"{now:.3f} against {before:.3f}"
+        worst = min(row_scores(figures[run])[o] - row_scores(figures["teacher"])[o] for o in OLD)  # type: ignore[operator]
+        return now - before + 0.01, f"{now:.3f} against {before:.3f}; worst organ {worst:+.3f}"
 
     return margin
 
@@ -112,8 +115,8 @@ _MANDIBLE, _LARYNX = ("specialist-mandible", "fine-tune"), ("specialist-larynx",
 # goal -> the runs it needs, and the margin by which it is reached (below zero: missed) with its figures
 GOALS: dict[str, tuple[tuple[str, ...], Any]] = {
     "teacher: mean Dice at least 0.76": (("teacher",), _teacher),
-    "old organs within 1 point of the teacher, first increment": ((_FIRST, "teacher"), _kept(_FIRST)),
-    "old organs within 1 point of the teacher, second increment": ((_SECOND, "teacher"), _kept(_SECOND)),
+    "mean of the old organs within 1 point of the teacher, first increment": ((_FIRST, "teacher"), _kept(_FIRST)),
+    "mean of the old organs within 1 point of the teacher, second increment": ((_SECOND, "teacher"), _kept(_SECOND)),
     "mandible within 2 points of the specialist, first increment": (
         (_FIRST, *_MANDIBLE), _learned(_FIRST, "mandible", _MANDIBLE)),
     "mandible within 2 points of the specialist, second increment": (

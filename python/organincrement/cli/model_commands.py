@@ -37,10 +37,13 @@ def add_to(commands: Commands) -> None:
 
 
 def _add_audit(commands: Commands) -> None:
-    command = commands.add_parser("audit", help="do the scans and labels of a dataset fit a teacher?")
-    command.add_argument("--teacher", type=Path, required=True, metavar="PKG")
-    command.add_argument("--dataset", type=Path, required=True, metavar="DATASET")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command = commands.add_parser(
+        "audit", help="do the scans and labels of a dataset fit a teacher?",
+        description="Looks at every case before training and says which fit. Ends with 0 whatever it finds.",
+    )  # fmt: skip
+    command.add_argument("--teacher", type=Path, required=True, metavar="PKG", help="the model package to learn from")
+    command.add_argument("--dataset", type=Path, required=True, metavar="DATASET", help="the scans to train on")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="for audit.json and audit.html")
     command.add_argument("--device", default="auto", choices=_DEVICES)
     command.add_argument("--json", action="store_true", help="print audit.json instead of the table")
     command.set_defaults(command=_audit)
@@ -48,9 +51,9 @@ def _add_audit(commands: Commands) -> None:
 
 def _add_suggest(commands: Commands) -> None:
     command = commands.add_parser("suggest", help="which scans to annotate next: uncertain and representative")
-    command.add_argument("--model", type=Path, required=True, metavar="PKG")
-    command.add_argument("--images", type=Path, required=True, metavar="DIR")
-    command.add_argument("--count", type=_whole_number, required=True, metavar="N")
+    command.add_argument("--model", type=Path, required=True, metavar="PKG", help="the model that is to improve")
+    command.add_argument("--images", type=Path, required=True, metavar="DIR", help="scans to choose from")
+    command.add_argument("--count", type=_whole_number, required=True, metavar="N", help="how many to name")
     command.add_argument("--out", type=Path, metavar="DIR", help="write suggestions.json and suggestions.html here")
     command.add_argument("--device", default="auto", choices=_DEVICES)
     command.add_argument("--json", action="store_true", help="print suggestions.json instead of the table")
@@ -104,7 +107,7 @@ def _audit(options: argparse.Namespace) -> None:
         result = audit(
             AuditRequest(
                 teacher=options.teacher, dataset=options.dataset, out=options.out, device=options.device,
-                progress=counter,
+                progress=counter, notice=_on_the_side,
             )
         )  # fmt: skip
     if options.json:
@@ -124,7 +127,7 @@ def _suggest(options: argparse.Namespace) -> None:
         suggested = suggest(
             SuggestRequest(
                 model=options.model, images=options.images, count=options.count, out=options.out,
-                device=options.device, progress=counter,
+                device=options.device, progress=counter, notice=_on_the_side,
             )
         )  # fmt: skip
     for reason in suggested.left_out:

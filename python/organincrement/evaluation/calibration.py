@@ -70,6 +70,8 @@ def fit_temperature(
         raise EvaluationError(
             f"scores {logits_NC.shape} do not fit targets {targets.shape}: both are (voxels, classes)"
         )
+    else:
+        _check_finite(logits_NC)
     expected_N = _expected_logit(logits_NC, targets)
     found = minimize_scalar(
         lambda log_t: _likelihood(logits_NC, expected_N, float(np.exp(log_t))),
@@ -120,6 +122,10 @@ def _labelled(
         raise EvaluationError(
             f"label {labels_N.max()} is none of the model's {scores_NC.shape[1]} classes: map the labels to them first"
         )
+    _check_finite(scores_NC)
+    return scores_NC, labels_N
+
+
+def _check_finite(scores_NC: NDArray[np.floating]) -> None:
     if not np.isfinite(scores_NC).all():
         raise EvaluationError("the scores hold nan or infinity: check the model's output before calibrating")
-    return scores_NC, labels_N

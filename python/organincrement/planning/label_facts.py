@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.results import LabelConflict
+from organincrement.imaging.safe_read import label_counts
 from organincrement.imaging.volume import Volume
 from organincrement.planning.scan_facts import AIR_HU
 
@@ -61,12 +62,16 @@ def label_conflicts(
     Args: labels: 1.. of `new`; teacher_DHW: on its grid, 1.. of `old`.
     """
     both = (labels.array_DHW > 0) & (labels.array_DHW <= len(new)) & (teacher_DHW > 0)
-    pairs, counts = np.unique(np.stack([labels.array_DHW[both], teacher_DHW[both]]), axis=1, return_counts=True)
-    voxels = np.bincount(labels.array_DHW.ravel(), minlength=1 + len(new))
+    # one number for each pair of organs: sorting pairs of columns would take far longer
+    codes, counts = np.unique(
+        labels.array_DHW[both].astype(np.int64) * (1 + len(old)) + teacher_DHW[both], return_counts=True
+    )
+    voxels = label_counts(labels.array_DHW)
     voxel_mm3 = float(np.prod(labels.spacing_mm))
     found = []
-    for (label, teachers), count in zip(pairs.T, counts, strict=True):
-        mine, other = new.organs[int(label) - 1], old.organs[int(teachers) - 1]
+    for code, count in zip(codes, counts, strict=True):
+        label, teachers = divmod(int(code), 1 + len(old))
+        mine, other = new.organs[label - 1], old.organs[teachers - 1]
         fraction = float(count / voxels[label])
         inside_host = mine.host is not None and mine.host == other.id
         if mine.same_as(other) or inside_host or fraction < _LEAST_SHARE:

@@ -12,7 +12,7 @@ from organincrement.contract.model import ModelManifest, Preprocessing
 from organincrement.imaging.geometry import to_orientation
 from organincrement.imaging.resampling import resample_volume, shape_at_spacing
 from organincrement.imaging.volume import Volume
-from organincrement.inference.predict import Prediction, PredictionSettings, predict_volume
+from organincrement.inference.predict import Prediction, PredictionSettings, predict_within_memory
 
 Triple = tuple[float, float, float]
 _COARSE_STEP = 1.0  # windows side by side: an eighth of the time, and enough to compare one reading with another
@@ -56,13 +56,17 @@ class TeacherView:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A teacher that is asked. network: in eval mode, on `device`. between: called between windows, may raise."""
+    """A teacher that is asked.
+
+    network: in eval mode, on `device`. between: called between windows, may raise. notice: told where memory runs out.
+    """
 
     network: nn.Module
     manifest: ModelManifest
     device: torch.device
     autocast: torch.dtype | None = None
     between: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda line: None
 
     def predict(self, image: Volume, *, coarse: bool = False) -> Prediction:
         """Labels and entropy on the scan's own grid."""
@@ -71,7 +75,7 @@ class Asked:
             manifest = replace(manifest, inference=replace(manifest.inference, step=_COARSE_STEP))
         settings = PredictionSettings(uncertainty="entropy", autocast=self.autocast, between=self.between)
         with torch.inference_mode():
-            return predict_volume(self.network, manifest, image, self.device, settings)
+            return predict_within_memory(self.network, manifest, image, self.device, settings, self.notice)
 
 
 def on_model_grid(image: Volume, preprocessing: Preprocessing) -> Volume:

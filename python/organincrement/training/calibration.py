@@ -15,6 +15,7 @@ from organincrement.methods.teacher import FrozenTeacher
 from organincrement.training.validation import HeldBackCase, Segmenter
 
 _VOXELS_PER_CASE = 20_000
+_IMPOSSIBLE = -1e4  # as a logit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +39,14 @@ def fitted_temperature(
     segmenter: Segmenter,
     seed: int,
 ) -> float:
-    """T that best explains the new labels, and outside them the teacher; 1 without cases.
+    """T that best explains the new labels, and outside them the teacher; 1 where neither is known of the background.
 
     The teacher's hard labels would do it an injustice: they are right about as often as it is sure, and no more.
     """
+    if teacher is None and not any((held.case.labels_DHW() == 0).any() for held in cases):
+        return 1.0
     drawn = [_draw(network, held, teacher, channels, segmenter, seed) for held in cases]
-    if not any(len(targets_NC) for _, targets_NC in drawn):
+    if not drawn:
         return 1.0
     logits_NC, targets_NC = (np.concatenate(part) for part in zip(*drawn, strict=True))
     return round(fit_temperature(logits_NC, targets_NC), 4)
@@ -59,18 +62,27 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits and target probabilities of voxels drawn evenly among those of which something is known."""
     truth_M = held.case.labels_DHW().ravel()
-    known = np.flatnonzero(truth_M >= 0)
+    known = np.flatnonzero(truth_M >= 0) if teacher is None else np.arange(truth_M.size)
     drawn = np.random.default_rng(seed).choice(known, min(_VOXELS_PER_CASE, known.size), replace=False)
-    logits = segmenter.logits(network, held.case, channels).reshape(channels, -1)[:, drawn]
+    truth_N = truth_M[drawn]
+    logits_NC = segmenter.logits(network, held.case, channels).reshape(channels, -1)[:, drawn].T.numpy().astype(float)
+    old_count = 0 if teacher is None else teacher.frozen.old_count
     targets_NC = np.zeros((drawn.size, channels))
-    old_count = 0
+    targets_NC[:, 0] = 1.0
     if teacher is not None:
-        old_count = teacher.frozen.old_count
-        p = teacher.probabilities(held, segmenter).reshape(1 + old_count, -1)[:, drawn]
-        targets_NC[:, : 1 + old_count] = p.T.numpy()
-    else:
-        targets_NC[:, 0] = 1.0
-    labelled = np.flatnonzero(truth_M[drawn] > 0)
+        p_CDHW = teacher.probabilities(held, segmenter)
+        targets_NC[:, : 1 + old_count] = p_CDHW.reshape(1 + old_count, -1)[:, drawn].T.numpy()
+        _leave_new_open(logits_NC, truth_N < 0, old_count)
+    labelled = np.flatnonzero(truth_N > 0)
     targets_NC[labelled] = 0.0
-    targets_NC[labelled, truth_M[drawn[labelled]] + old_count] = 1.0
-    return logits.T.numpy().astype(np.float64), targets_NC
+    targets_NC[labelled, truth_N[labelled] + old_count] = 1.0
+    return logits_NC, targets_NC
+
+
+def _leave_new_open(logits_NC: np.ndarray, unlabelled_N: np.ndarray, old_count: int) -> None:
+    """Where nobody looked for new organs, they and the background are one, as to the teacher: the likelier of them."""
+    new = slice(1 + old_count, None)
+    rows = logits_NC[unlabelled_N]
+    rows[:, 0] = np.maximum(rows[:, 0], rows[:, new].max(axis=1, initial=-np.inf))
+    rows[:, new] = _IMPOSSIBLE
+    logits_NC[unlabelled_N] = rows

@@ -18,15 +18,18 @@ from organincrement.planning.audit import judge, poorly_known
 from organincrement.planning.evidence import measure_scan, measured_with_label, picture_of
 from organincrement.planning.findings import CaseEvidence
 from organincrement.planning.teacher_view import Asked
-from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.looking import asked_model, made_folder, named_within
 
 MOST_PICTURES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRequest:
-    """What to look at, with what, where to. `between` is called between windows and may raise to stop."""
+    """What to look at, with what, where to.
+
+    between: called between windows, may raise to stop. notice: told, in a line, where memory makes it slower.
+    """
 
     teacher: Path
     dataset: Path
@@ -34,6 +37,7 @@ class AuditRequest:
     device: str = "auto"
     progress: Callable[[int, int, str], None] = lambda done, total, name: None
     between: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda line: None
 
 
 def audit(request: AuditRequest) -> Audit:
@@ -47,7 +51,8 @@ def audit(request: AuditRequest) -> Audit:
     if not cases:
         raise WorkflowError(f"{request.dataset.name}: has no case; import scans first")
     model = load_package(request.teacher)
-    asked = asked_model(model, request.device, request.between)
+    asked = asked_model(model, request.device, request.between, request.notice)
+    made_folder(request.out)
     evidence, pictures = [], {}
     for done, case in enumerate(cases, start=1):
         found, picture = look_at_case(dataset, case, asked)
@@ -56,19 +61,9 @@ def audit(request: AuditRequest) -> Audit:
             pictures[case.id] = picture
         request.progress(done, len(cases), case.id)
     result = judge(evidence, model.manifest, dataset.label_space)
-    request.out.mkdir(parents=True, exist_ok=True)
     codec.write(result, request.out / "audit.json")
     write_atomic(request.out / "audit.html", _page(result, model, dataset, pictures))
     return result
-
-
-def asked_model(model: LoadedModel, device: str, between: Callable[[], None] = lambda: None) -> Asked:
-    """A loaded package on the device asked for."""
-    hardware = resolve_hardware(device, "auto")
-    return Asked(
-        network=model.network.to(hardware.device), manifest=model.manifest, device=hardware.device,
-        autocast=hardware.autocast, between=between,
-    )  # fmt: skip
 
 
 def look_at_case(dataset: DatasetFolder, case: Case, asked: Asked) -> tuple[CaseEvidence, SlicePicture | None]:
@@ -79,7 +74,7 @@ def look_at_case(dataset: DatasetFolder, case: Case, asked: Asked) -> tuple[Case
         if case.label is not None:
             labels = read_labels(dataset.label_path(case), allowed=dataset.label_values, like=image)
     except (ImageError, ContractError) as error:
-        return CaseEvidence(id=case.id, failure=_without_folder(error, dataset.path)), None
+        return CaseEvidence(id=case.id, failure=named_within(error, dataset.path)), None
     measured = measure_scan(case.id, image, asked)
     if labels is not None:
         measured = measured_with_label(measured, labels, dataset.label_space, asked, dataset.manifest.ignore_value)
@@ -95,11 +90,3 @@ def _page(result: Audit, model: LoadedModel, dataset: DatasetFolder, pictures: d
         result, teacher=model.manifest.name, dataset=dataset.manifest.name, old=model.organs,
         new=dataset.label_space, pictures=shown, poorly_known=poorly_known(model.manifest),
     )  # fmt: skip
-
-
-def _without_folder(error: Exception, folder: Path) -> str:
-    """The reason without the folders of this computer."""
-    text = " ".join(str(error).split())
-    for base in (folder.absolute(), folder):
-        text = text.replace(f"{base}/", "")
-    return text

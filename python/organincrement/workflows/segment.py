@@ -123,17 +123,18 @@ def run_model(
 
 
 def _organ_rows(model: LoadedModel, image: Volume, prediction: Prediction) -> tuple[SegmentedOrgan, ...]:
-    counts = np.bincount(prediction.labels_DHW.ravel(), minlength=1 + len(model.organs))
-    sums = None
-    if prediction.uncertainty_DHW is not None:
-        sums = np.bincount(
-            prediction.labels_DHW.ravel(), weights=prediction.uncertainty_DHW.ravel(), minlength=len(counts)
-        )
+    channels = 1 + len(model.organs)
+    counts, sums = np.zeros(channels), np.zeros(channels)
+    for i, labels_HW in enumerate(prediction.labels_DHW):  # slice by slice: bincount makes eight-byte copies
+        counts += np.bincount(labels_HW.ravel(), minlength=channels)
+        if prediction.uncertainty_DHW is not None:
+            sums += np.bincount(labels_HW.ravel(), prediction.uncertainty_DHW[i].ravel(), minlength=channels)
+    unknown = prediction.uncertainty_DHW is None
     voxel_mm3 = float(np.prod(image.spacing_mm))
     return tuple(
         SegmentedOrgan(
             id=organ, volume_mm3=round(float(counts[i] * voxel_mm3), 2),
-            mean_uncertainty=None if sums is None or counts[i] == 0 else round(float(sums[i] / counts[i]), 3),
+            mean_uncertainty=None if unknown or counts[i] == 0 else round(float(sums[i] / counts[i]), 3),
         )
         for i, organ in enumerate(model.organs.ids, start=1)
     )  # fmt: skip

@@ -19,8 +19,8 @@ from organincrement.planning.scan_facts import body_mask
 from organincrement.planning.scan_pictures import coronal_picture
 from organincrement.planning.teacher_view import Asked, on_model_grid
 from organincrement.replay.suggestion import suggest_items
-from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.looking import asked_model, made_folder, named_within
 
 Progress = Callable[[int, int, str], None]
 _MOST_PICTURES = 60  # a page of some megabytes
@@ -37,6 +37,7 @@ class SuggestRequest:
     device: str = "auto"
     progress: Progress = lambda done, total, name: None
     between: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +66,17 @@ def suggest(request: SuggestRequest) -> Suggested:
         raise WorkflowError(f"--count {request.count}: ask for at least one scan")
     paths = images_in(request.images)
     model = load_package(request.model)
-    hardware = resolve_hardware(request.device, "auto")
-    asked = Asked(
-        network=model.network.to(hardware.device), manifest=model.manifest, device=hardware.device,
-        autocast=hardware.autocast, between=request.between,
-    )  # fmt: skip
-    pool = PooledFeatures(asked.network, model.manifest.inference.patch, hardware.device)
+    asked = asked_model(model, request.device, request.between, request.notice)
+    if request.out is not None:
+        made_folder(request.out)
+    pool = PooledFeatures(asked.network, model.manifest.inference.patch, asked.device)
     seen: list[_Seen] = []
     left_out: list[str] = []
     for done, path in enumerate(paths, start=1):
         try:
             seen.append(_look_at(path, request.images, asked, pool))
         except ImageError as error:
-            left_out.append(_without_folder(error, request.images))
+            left_out.append(named_within(error, request.images))
         request.progress(done, len(paths), path.name)
     if not seen:
         raise WorkflowError(f"{request.images.name}: no image could be read: {left_out[0]}")
@@ -134,16 +133,9 @@ def _ranked(seen: list[_Seen], count: int) -> Suggestions:
     )  # fmt: skip
 
 
-def _without_folder(error: ImageError, folder: Path) -> str:
-    """The reason with the file's name alone: a report names no folder of this computer."""
-    text = " ".join(str(error).split())
-    return text.replace(f"{folder}/", "").replace(f"{folder.absolute()}/", "")
-
-
 def _write(request: SuggestRequest, model: LoadedModel, result: Suggested) -> None:
     if request.out is None:
         return
-    request.out.mkdir(parents=True, exist_ok=True)
     codec.write(result.suggestions, request.out / "suggestions.json")
     shown = [_shown(row, request.images, model) for row in result.suggestions.images]
     page = render_suggestions(shown, model=model.manifest.name, read=result.read, left_out=result.left_out)

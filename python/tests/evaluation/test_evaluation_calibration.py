@@ -87,6 +87,7 @@ def test_the_bins_count_confidence_and_accuracy():
         (np.zeros((2, 2)), np.array([0, 2]), "label 2"),
         (np.array([[0.0, np.nan]]), np.array([0]), "nan"),
         (np.zeros((2, 2)), np.zeros((2, 3)), "targets"),
+        (np.array([[0.0, np.nan]]), np.array([[1.0, 0.0]]), "nan"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(logits: np.ndarray, labels: np.ndarray, named: str):

@@ -110,7 +110,19 @@ def test_new_labels_count_as_certain_whatever_the_teacher_says(tmp_path):
     assert fitted_temperature(Painted(4, 5.0), held, unsure, 4, SEGMENTER, seed=0) < 0.2
 
 
-def test_without_held_back_cases_or_labelled_voxels_the_temperature_is_one(tmp_path):
-    unlabelled = held_case(tmp_path, np.zeros(SHAPE), np.full(SHAPE, -1, np.int16))
-    for cases in ([], [unlabelled]):
+def test_a_teacher_calibrates_also_where_nobody_looked_for_the_new_organ(tmp_path):
+    seen = band(2, slice(0, 6))
+    frozen = FrozenTeacher(Painted(3, 12.0), None, channel_of=(0, 1, 2), old_count=2)
+    teacher = CalibratedTeacher(frozen=frozen, temperature=4.0)
+    fitted = [
+        fitted_temperature(Painted(4, 24.0), [held_case(tmp_path, seen, labels)], teacher, 4, SEGMENTER, seed=0)
+        for labels in (np.zeros(SHAPE, np.int16), np.full(SHAPE, -1, np.int16))
+    ]
+    assert fitted[1] == pytest.approx(fitted[0], rel=0.15)
+
+
+def test_without_held_back_cases_or_labelled_background_the_temperature_is_one(tmp_path):
+    unlabelled = held_case(tmp_path / "a", np.zeros(SHAPE), np.full(SHAPE, -1, np.int16))
+    organs_alone = held_case(tmp_path / "b", np.ones(SHAPE), band(-1, slice(4, 12), np.ones(SHAPE, np.int16)))
+    for cases in ([], [unlabelled], [organs_alone]):
         assert fitted_temperature(Painted(4), cases, None, 4, SEGMENTER, seed=0) == 1.0

@@ -1,0 +1,41 @@
+"""What `audit` and `suggest` share: a package made ready, the folder for results, reasons fit for a report."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from organincrement.models.package import LoadedModel
+from organincrement.planning.teacher_view import Asked
+from organincrement.training.device import resolve_hardware
+from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.failures import without_places
+
+
+def asked_model(
+    model: LoadedModel,
+    device: str,
+    between: Callable[[], None] = lambda: None,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Asked:
+    """A loaded package on the device asked for. Args: notice: told, in a line, where memory makes it slower."""
+    hardware = resolve_hardware(device, "auto")
+    return Asked(
+        network=model.network.to(hardware.device), manifest=model.manifest, device=hardware.device,
+        autocast=hardware.autocast, between=between, notice=notice,
+    )  # fmt: skip
+
+
+def named_within(error: Exception, folder: Path) -> str:
+    """The error's reason in one line, with files named from `folder` on: a report names no place of this computer."""
+    return without_places(error, [folder]).removeprefix(f"{folder.name}{os.sep}")
+
+
+def made_folder(out: Path) -> Path:
+    """The folder for results, made before hours of work are put into them. Raises: WorkflowError where it cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkflowError(
+            f"{out.name}: cannot be made a folder ({error.strerror or error}); choose another"
+        ) from error
+    return out
