@@ -1,21 +1,36 @@
 """Whether an error says that memory is exhausted, and whose: the GPU's or the computer's."""
 
+from typing import Literal
+
 import torch
 
-_SAYINGS = (
+_OF_THE_GPU = (
     "out of memory",  # CUDA's own calls, outside torch's allocator
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
-    "can't allocate memory",  # torch on the CPU: "DefaultCPUAllocator: can't allocate memory"
+)
+_OF_THE_COMPUTER = (
+    "DefaultCPUAllocator",  # torch on the CPU: "DefaultCPUAllocator: can't allocate memory"
+    "can't allocate memory",
     "not enough memory",  # the same on Windows
+    "Cannot allocate memory",  # the system's own words, where torch maps a file
 )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is for want of memory; torch has one type for the GPU, and plain RuntimeErrors besides."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(saying in str(error) for saying in _SAYINGS)
+def whose_memory(error: BaseException) -> Literal["GPU", "main"] | None:
+    """Whose memory an error is for want of: the GPU's, the computer's, or None where it says something else.
+
+    Only the first is a reason to go on on the CPU: there, what does not fit into main memory fits even less.
+    """
+    if isinstance(error, torch.OutOfMemoryError):  # torch's type for the GPU; there are plain RuntimeErrors besides
+        return "GPU"
+    if isinstance(error, MemoryError):
+        return "main"
+    if not isinstance(error, RuntimeError):
+        return None
+    if any(saying in str(error) for saying in _OF_THE_COMPUTER):
+        return "main"
+    return "GPU" if any(saying in str(error) for saying in _OF_THE_GPU) else None
 
 
 def free_gpu_memory() -> None:

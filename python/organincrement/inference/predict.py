@@ -14,7 +14,7 @@ from organincrement.imaging.perturbation import perturb
 from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
 from organincrement.imaging.volume import Volume
 from organincrement.inference.boxes import AxisMap, parts, split
-from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
+from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.inference.reduce import as_percent, entropy_of_channels, label_and_entropy
 from organincrement.inference.windows import Box, Windows, average_windows
 
@@ -59,7 +59,7 @@ def predict_within_memory(
     settings: PredictionSettings,
     notice: Callable[[str], None] = lambda line: None,
 ) -> Prediction:
-    """`predict_volume`, in smaller and smaller tiles where memory does not suffice, then on the CPU.
+    """`predict_volume`, in smaller and smaller tiles where memory does not suffice, then on the CPU if it is the GPU's.
 
     Args: notice: told of every such step, in a line. Raises: MemoryError, with what to do, where nothing helps.
     """
@@ -70,20 +70,20 @@ def predict_within_memory(
                 network.to(device), manifest, image, device, replace(settings, budget_bytes=budget_bytes)
             )
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            whose = whose_memory(error)
+            if whose is None:
                 raise
-            kind = "GPU memory" if device.type == "cuda" else "memory"
         free_gpu_memory()  # after the error is gone, and with it the tensors that it held
         if budget_bytes > _SMALLEST_BUDGET_BYTES:
             budget_bytes = max(_SMALLEST_BUDGET_BYTES, budget_bytes // 4)
-            notice(f"out of {kind}: going on in smaller tiles, of {budget_bytes // 2**20} MiB")
-        elif device.type != "cpu":
+            notice(f"out of {whose} memory: going on in smaller tiles, of {budget_bytes // 2**20} MiB")
+        elif device.type != "cpu" and whose == "GPU":
             device, budget_bytes = torch.device("cpu"), settings.budget_bytes
             settings = replace(settings, autocast=None)
             notice("one window does not fit into GPU memory: going on on the CPU, which takes many times as long")
         else:
             raise MemoryError(
-                "there is not enough memory to segment this scan, even in the smallest tiles: "
+                f"there is not enough {whose} memory to segment this scan, even in the smallest tiles: "
                 "close other programs, or use a computer with more memory"
             )
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
 from organincrement.evaluation.calibration import fit_temperature
@@ -25,10 +24,10 @@ class CalibratedTeacher:
     frozen: FrozenTeacher
     temperature: float
 
-    def probabilities(self, held: HeldBackCase, segmenter: Segmenter) -> torch.Tensor:
-        """(1 + K, D, H, W); background also stands for the new organs."""
-        logits = segmenter.logits(self.frozen.network, held.case, len(self.frozen.channel_of))
-        return self.frozen.fold((logits / self.temperature).float().log_softmax(0)[None])[0].exp()
+    def probabilities(self, held: HeldBackCase, indices: np.ndarray, segmenter: Segmenter) -> np.ndarray:
+        """(N, 1 + K) at these flat voxel indices; background also stands for the new organs."""
+        logits_NC = segmenter.logits_at(self.frozen.network, held.case, len(self.frozen.channel_of), indices)
+        return self.frozen.fold((logits_NC / self.temperature).log_softmax(1)).exp().numpy()
 
 
 def fitted_temperature(
@@ -65,13 +64,12 @@ def _draw(
     known = np.flatnonzero(truth_M >= 0) if teacher is None else np.arange(truth_M.size)
     drawn = np.random.default_rng(seed).choice(known, min(_VOXELS_PER_CASE, known.size), replace=False)
     truth_N = truth_M[drawn]
-    logits_NC = segmenter.logits(network, held.case, channels).reshape(channels, -1)[:, drawn].T.numpy().astype(float)
+    logits_NC = segmenter.logits_at(network, held.case, channels, drawn).numpy().astype(float)
     old_count = 0 if teacher is None else teacher.frozen.old_count
     targets_NC = np.zeros((drawn.size, channels))
     targets_NC[:, 0] = 1.0
     if teacher is not None:
-        p_CDHW = teacher.probabilities(held, segmenter)
-        targets_NC[:, : 1 + old_count] = p_CDHW.reshape(1 + old_count, -1)[:, drawn].T.numpy()
+        targets_NC[:, : 1 + old_count] = teacher.probabilities(held, drawn, segmenter)
         _leave_new_open(logits_NC, truth_N < 0, old_count)
     labelled = np.flatnonzero(truth_N > 0)
     targets_NC[labelled] = 0.0

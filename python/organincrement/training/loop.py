@@ -14,7 +14,7 @@ from torch import nn
 from organincrement.contract import codec
 from organincrement.contract.plan import Plan
 from organincrement.imaging.patches import seed_of
-from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
+from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.methods.protocol import Batch, ContinualMethod, LossTerms
 from organincrement.training.batches import BatchSource, Draw, stream
 from organincrement.training.checkpoint import load_newest, save_checkpoint
@@ -135,12 +135,13 @@ class Trainer:
                     on_gpu = self.hardware.device.type == "cuda"
                     self._draws = stream(self.source, steps, self._workers, pin=on_gpu, between=self.check_flags)
                 return next(self._draws), time.perf_counter() - started
-            except (WorkerLost, MemoryError) as error:
-                if not self._workers:
+            except (RuntimeError, MemoryError) as error:
+                lost = isinstance(error, WorkerLost)
+                if not self._workers or not (lost or whose_memory(error) == "main"):
                     raise
                 self._workers -= 1
                 self._end_draws()
-                reason = str(error) or "a data worker is out of memory"
+                reason = str(error) if lost else "a data worker is out of memory"
                 left = f"with {self._workers} of them" if self._workers else "without them, more slowly"
                 self.reporter.warn("worker_lost", f"{reason}: going on {left}")
 
@@ -183,15 +184,15 @@ class Trainer:
             try:
                 return self._backward(draw)
             except (RuntimeError, MemoryError) as error:
-                if self.progress.micro_batch <= 1 or not is_out_of_memory(error):
+                whose = whose_memory(error)
+                if self.progress.micro_batch <= 1 or whose is None:
                     raise
-                kind = "GPU memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
             # the error, which holds on to the tensors of the failed attempt, is gone here
             self.optimizer.zero_grad(set_to_none=True)
             free_gpu_memory()
             self.progress.micro_batch = self.progress.micro_batch // 2
             self.reporter.warn(
-                "smaller_batch", f"out of {kind}: going on with parts of {self.progress.micro_batch} patches"
+                "smaller_batch", f"out of {whose} memory: going on with parts of {self.progress.micro_batch} patches"
             )
 
     def _backward(self, draw: Draw) -> dict[str, float]:

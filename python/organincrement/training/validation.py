@@ -11,7 +11,7 @@ from torch import nn
 from organincrement.contract.labels import LabelSpace
 from organincrement.imaging.cache import CachedCase
 from organincrement.inference.boxes import split
-from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
+from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.inference.windows import Box, Windows, average_windows
 
 Rows = dict[str, list[float]]
@@ -50,25 +50,26 @@ class ValidationResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """How much memory a pass takes: into how many tiles a case is cut, and whether sums leave the GPU."""
+    """How much memory a pass takes: tiles have one part of the budget each, and their sums may leave the GPU."""
 
-    tiles: int
+    parts: int
     sums_in_ram: bool
     says: str
 
 
 _RUNGS = (
-    Rung(tiles=1, sums_in_ram=False, says=""),
-    Rung(tiles=8, sums_in_ram=False, says="in smaller tiles"),
-    Rung(tiles=64, sums_in_ram=True, says="in the smallest tiles, summed in main memory"),
+    Rung(parts=1, sums_in_ram=False, says=""),
+    Rung(parts=8, sums_in_ram=False, says="in smaller tiles"),
+    Rung(parts=64, sums_in_ram=True, says="in the smallest tiles, summed in main memory"),
 )
 
 
 @dataclass(kw_only=True)
 class Segmenter:
-    """Labels of a cached case by sliding windows, all in one pass, or in tiles where memory does not allow that.
+    """Labels of a cached case by sliding windows, tile by tile, in smaller tiles where memory does not allow that.
 
     warn: told, by code and message, of every rung taken down the ladder; a rung once taken is kept.
+    budget_bytes: of one tile's mean logits, whatever the number of channels; no more than one tile is held.
     """
 
     patch: tuple[int, int, int]
@@ -79,9 +80,10 @@ class Segmenter:
     between: Callable[[], None]
     warn: Callable[[str, str], None] = lambda code, message: None
     rung: int = 0
+    budget_bytes: int = 256 * 2**20
 
     def logits(self, network: nn.Module, case: CachedCase, channels: int) -> torch.Tensor:
-        """Mean logits (channels, D, H, W) on the CPU."""
+        """Mean logits (channels, D, H, W) on the CPU: of the whole case, so for small ones only."""
 
         def whole() -> torch.Tensor:
             logits_CDHW = torch.empty(channels, *case.shape)
@@ -91,13 +93,36 @@ class Segmenter:
 
         return self._within_memory(whole)
 
-    def labels(self, network: nn.Module, case: CachedCase, channels: int) -> np.ndarray:
-        """Most probable channel of each voxel, int16."""
+    def logits_at(self, network: nn.Module, case: CachedCase, channels: int, indices: np.ndarray) -> torch.Tensor:
+        """Mean logits (N, channels) on the CPU, of the N voxels with these flat indices into the case's (D, H, W)."""
+        places_N3 = torch.from_numpy(np.stack(np.unravel_index(indices, case.shape), axis=1).astype(np.int64))
+
+        def gathered() -> torch.Tensor:
+            logits_NC = torch.empty(len(places_N3), channels)
+            for box, mean_CDHW in self._tiles(network, case, channels):
+                first, end = (torch.tensor([getattr(s, edge) for s in box]) for edge in ("start", "stop"))
+                inside_N = ((places_N3 >= first) & (places_N3 < end)).all(1)
+                d, h, w = (places_N3[inside_N] - first).to(mean_CDHW.device).unbind(1)
+                logits_NC[inside_N] = mean_CDHW[:, d, h, w].T.cpu()
+                del mean_CDHW  # before the next tile is made
+            return logits_NC
+
+        return self._within_memory(gathered)
+
+    def labels(
+        self,
+        network: nn.Module,
+        case: CachedCase,
+        channels: int,
+        folded: Callable[[torch.Tensor], torch.Tensor] = lambda logits_CDHW: logits_CDHW,
+    ) -> np.ndarray:
+        """Most probable channel of each voxel, int16. Args: folded: a tile's mean logits in the channels wanted."""
 
         def whole() -> np.ndarray:
             labels_DHW = np.empty(case.shape, np.int16)
             for box, mean_CDHW in self._tiles(network, case, channels):
-                labels_DHW[box] = mean_CDHW.argmax(0).cpu().numpy()
+                labels_DHW[box] = folded(mean_CDHW).argmax(0).cpu().numpy()
+                del mean_CDHW  # before the next tile is made
             return labels_DHW
 
         return self._within_memory(whole)
@@ -108,12 +133,12 @@ class Segmenter:
             try:
                 return attempt()
             except (RuntimeError, MemoryError) as error:
-                if self.rung + 1 == len(_RUNGS) or not is_out_of_memory(error):
+                whose = whose_memory(error)
+                if self.rung + 1 == len(_RUNGS) or whose is None:
                     raise
-                kind = "GPU memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
             free_gpu_memory()
             self.rung += 1
-            self.warn("smaller_tiles", f"out of {kind} while validating: going on {_RUNGS[self.rung].says}")
+            self.warn("smaller_tiles", f"out of {whose} memory while validating: going on {_RUNGS[self.rung].says}")
 
     def _tiles(self, network: nn.Module, case: CachedCase, channels: int) -> Iterator[tuple[Box, torch.Tensor]]:
         """Boxes that tile the case, with their mean logits (channels, *box)."""
@@ -128,10 +153,13 @@ class Segmenter:
             with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
                 return network(x_11DHW.to(self.device))[0].float().to(sums_on)
 
-        for box in split(shape, shape, -(-shape[0] * shape[1] * shape[2] // rung.tiles)):
-            with torch.inference_mode():
-                mean_CDHW = average_windows(padded, windows, box, predict, channels, sums_on, self.between)
-            yield box, mean_CDHW
+        @torch.inference_mode()
+        def mean(box: Box) -> torch.Tensor:
+            return average_windows(padded, windows, box, predict, channels, sums_on, self.between)
+
+        most_voxels = min(self.budget_bytes // (4 * channels), shape[0] * shape[1] * shape[2])
+        for box in split(shape, shape, -(-most_voxels // rung.parts)):
+            yield box, mean(box)  # without a name, so that the tile goes when its user drops it
 
 
 def validate(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from organincrement.contract.errors import ContractError
-from organincrement.inference.memory import is_out_of_memory
+from organincrement.inference.memory import whose_memory
 from organincrement.training.signals import DiskFull, Diverged, is_disk_full
 
 Code = Literal["out_of_memory", "disk_full", "bad_input", "diverged", "internal"]
@@ -34,11 +34,13 @@ def failure_of(error: BaseException, names: Sequence[Path] = ()) -> Failure:
     Args: names: folders whose place in the file system the message must not tell; their names stay.
     """
     message = without_places(error, names)
-    if is_out_of_memory(error):
+    whose = whose_memory(error)
+    if whose is not None:
+        remedies = "Close other programs and resume, plan with a smaller patch, or use "
         return Failure(
             code="out_of_memory",
-            message="there is not enough memory for one patch",
-            what_to_do="Close other programs and resume, plan with a smaller patch, or use --device cpu.",
+            message=f"there is not enough memory for one patch: the {whose} memory is full",
+            what_to_do=remedies + ("--device cpu." if whose == "GPU" else "a computer with more memory."),
         )
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return Failure(

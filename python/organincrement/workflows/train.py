@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,8 +19,10 @@ from organincrement.contract.files import remove_partials
 from organincrement.contract.job import JobFolder, claim_writer
 from organincrement.contract.plan import Plan, moved_plan
 from organincrement.contract.process import this_process
+from organincrement.imaging.cache import CachedCase
 from organincrement.imaging.patches import PatchSampler
-from organincrement.inference.memory import free_gpu_memory, is_out_of_memory
+from organincrement.inference.memory import free_gpu_memory, whose_memory
+from organincrement.methods.teacher import FrozenTeacher
 from organincrement.training.batches import BatchSource
 from organincrement.training.checkpoint import load_best, newest_step
 from organincrement.training.device import Hardware, resolve_hardware
@@ -30,7 +34,7 @@ from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.job_endings import CACHE, fail, pause_for_room, room_needed
 from organincrement.workflows.setup import Setup, input_hashes, set_up
-from organincrement.workflows.student_package import write_student
+from organincrement.workflows.student_package import PreparedCases, write_student
 
 _VALIDATION_STEP = 0.75
 
@@ -97,7 +101,7 @@ def _run_and_say(job: JobFolder, events: EventWriter) -> str:
 
 
 def _run_where_it_fits(job: JobFolder, events: EventWriter) -> None:
-    """Run on the plan's device, and on the CPU, from the newest checkpoint, where its memory does not suffice."""
+    """Run on the plan's device, and on the CPU, from the newest checkpoint, where the GPU's memory does not suffice."""
     started_s = time.monotonic()
     plan = job.plan()
     hardware = resolve_hardware(plan.device, plan.training.precision)
@@ -105,7 +109,7 @@ def _run_where_it_fits(job: JobFolder, events: EventWriter) -> None:
         _run(job, events, hardware, started_s)
         return
     except (RuntimeError, MemoryError) as error:
-        if hardware.device.type == "cpu" or not is_out_of_memory(error):
+        if hardware.device.type == "cpu" or whose_memory(error) != "GPU":
             raise
     # the error is gone here, and with it the tensors that it held
     free_gpu_memory()
@@ -150,12 +154,7 @@ def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: flo
     )  # fmt: skip
     trainer.restore()
     _train(trainer)
-    best = load_best(job.checkpoint_path, trainer.progress.best_step) if held else None
-    if held and best is None:
-        reporter.warn("best_corrupt", "the best checkpoint is damaged: the student has the weights of the last step")
-    network = _as_best(trainer.network, best)
-    result = validate(network.eval(), held, setup.organs, setup.transition.old_count, segmenter)
-    metrics = write_student(job, setup, network, prepared, held, result, segmenter)
+    metrics = _package(job, setup, prepared, held, trainer, segmenter)
     shutil.rmtree(job.path / CACHE, ignore_errors=True)
     events.write(
         "finished", package=job.student_path.name, metrics=metrics, seconds=round(time.monotonic() - started_s, 1)
@@ -194,10 +193,18 @@ def _held_back(setup: Setup, prepared: dict, segmenter: Segmenter) -> list[HeldB
         cached, known = prepared[case_id]
         labels = None
         if teacher is not None:
-            logits = segmenter.logits(teacher.network, cached, len(teacher.channel_of))
-            labels = teacher.fold(logits[None].float().log_softmax(1))[0].argmax(0).numpy()
+            labels = _labels_of(teacher, cached, segmenter)
         held.append(HeldBackCase(case=cached, annotated=known.annotated, teacher_labels_DHW=labels))
     return held
+
+
+def _labels_of(teacher: FrozenTeacher, case: CachedCase, segmenter: Segmenter) -> np.ndarray:
+    """The most probable old channel of each voxel."""
+
+    def folded(logits_CDHW: torch.Tensor) -> torch.Tensor:
+        return teacher.fold(logits_CDHW[None].log_softmax(1))[0]
+
+    return segmenter.labels(teacher.network, case, len(teacher.channel_of), folded)
 
 
 def _validator(
@@ -239,7 +246,22 @@ def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phase: str, r
     )
 
 
-def _as_best(network: nn.Module, best: dict | None) -> nn.Module:  # type: ignore[type-arg]
+def _package(
+    job: JobFolder, setup: Setup, prepared: PreparedCases, held: list[HeldBackCase], trainer: Trainer,
+    segmenter: Segmenter,
+) -> dict[str, Any]:  # fmt: skip
+    """The student, with its best weights, in the job folder. Returns: the metrics of the `finished` event."""
+    network = _best_network(trainer, held).eval()
+    result = validate(network, held, setup.organs, setup.transition.old_count, segmenter)
+    return write_student(job, setup, network, prepared, held, result, segmenter)
+
+
+def _best_network(trainer: Trainer, held: list[HeldBackCase]) -> nn.Module:
+    """The network of the best checkpoint; of the last step without cases to be best on, or where it is damaged."""
+    best = load_best(trainer.checkpoints, trainer.progress.best_step) if held else None
     if best is not None:
-        network.load_state_dict(best["average"] or best["student"])
-    return network
+        trainer.network.load_state_dict(best["average"] or best["student"])
+    elif held:
+        said = "the best checkpoint is damaged: the student has the weights of the last step"
+        trainer.reporter.warn("best_corrupt", said)
+    return trainer.network

@@ -13,6 +13,8 @@ from organincrement.contract.job import JobFolder
 from organincrement.training.batches import BatchSource
 from organincrement.workflows.train import run_job
 
+NO_RAM = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tiny_world, tmp_path_factory):
@@ -38,14 +40,27 @@ def test_a_data_worker_that_is_killed_changes_nothing_but_is_said(tiny_world, un
     assert not [child for child in multiprocessing.active_children() if child.name == "data-worker"]
 
 
-def test_data_workers_without_memory_are_done_without(tiny_world, undisturbed, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("Unable to allocate 8 GiB"), RuntimeError(NO_RAM)])
+def test_data_workers_without_memory_are_done_without(tiny_world, undisturbed, tmp_path, monkeypatch, error):
     job = student_job(tiny_world, tmp_path, training__workers=2)
 
     def greedy(self, step):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(BatchSource, "plain", greedy)
     assert run_job(job) == "finished"
     out = "a data worker is out of memory: going on"
     assert said_of(job) == [f"{out} with 1 of them", f"{out} without them, more slowly"]
     assert_same_student(job, undisturbed)
+
+
+def test_what_else_a_data_worker_raises_ends_the_job(tiny_world, tmp_path, monkeypatch):
+    job = student_job(tiny_world, tmp_path, training__workers=2)
+
+    def wrong(self, step):
+        raise RuntimeError("sizes of tensors must match")
+
+    monkeypatch.setattr(BatchSource, "plain", wrong)
+    with pytest.raises(RuntimeError, match="sizes of tensors"):
+        run_job(job)
+    assert said_of(job) == [] and job.status().failure.code == "internal"
