@@ -32,7 +32,11 @@ def truth(folder: Path) -> Truth:
     affine[:3, 2], affine[:3, 3] = step, positions[0]
     smallest = min(*found[0]["spacing"], float(np.linalg.norm(step)))
     regular = positions[0] + np.arange(len(found))[:, None] * step
-    alike = all(np.allclose(item["axes"], axes, atol=2e-4) and item["spacing"] == found[0]["spacing"] for item in found)
+    spacing = found[0]["spacing"]
+    alike = all(
+        np.allclose(item["axes"], axes, atol=2e-4) and np.allclose(item["spacing"], spacing, rtol=2e-4, atol=0)
+        for item in found
+    )
     if not alike or np.abs(positions - regular).max() > TOLERANCE_VOXELS * smallest:
         raise NoTruthError("no regular grid")
     return Truth(

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fuzz.mutant import Mutant, NoTruthError, Truth, cut, flip_bits, random_affine, random_voxels, spliced
+from fuzz.mutant import (
+    Mutant,
+    NoTruthError,
+    Truth,
+    cut,
+    flip_bits,
+    odd_digits,
+    plain_float,
+    random_affine,
+    random_voxels,
+    spliced,
+)
 
 TYPES = {"u1": "MET_UCHAR", "i1": "MET_CHAR", "i2": "MET_SHORT", "u2": "MET_USHORT", "i4": "MET_INT", "u4": "MET_UINT",
          "i8": "MET_LONG_LONG", "u8": "MET_ULONG_LONG", "f4": "MET_FLOAT", "f8": "MET_DOUBLE"}  # fmt: skip
@@ -78,22 +89,24 @@ def truth(path: Path) -> Truth:
         if not equals or fields.get(name, value) != value:
             raise NoTruthError(f"{name} twice, or no field")
         fields[name] = value
-    sizes = [int(word) for word in fields["DimSize"].split()]
+    sizes = [int(plain_float(word)) for word in fields["DimSize"].split()]
     if int(fields["NDims"]) != 3 or len(sizes) != 3 or fields.get("ElementNumberOfChannels", "1") != "1":
         raise NoTruthError("not three axes")
     codes = {**{name: code for code, name in TYPES.items()}, **ALSO}
     big = _one(fields, ORDER, "False").lower() in ("true", "t", "1")
     dtype = np.dtype(codes[fields["ElementType"]]).newbyteorder(">" if big else "<")
     name = fields["ElementDataFile"]
+    if int(fields.get("HeaderSize", 0)) not in (0, end if name.upper() == "LOCAL" else 0):
+        raise NoTruthError("two beginnings")
     content = data[end:] if name.upper() == "LOCAL" else (path.parent / Path(name).name).read_bytes()
     if fields.get("CompressedData", "False").lower() in ("true", "t", "1"):
         content = zlib.decompress(content) if zlib.decompressobj().decompress(content) else b""
     values = np.frombuffer(content[: int(np.prod(sizes)) * dtype.itemsize], dtype).reshape(sizes[::-1])
-    spacing = [float(word) for word in fields.get("ElementSpacing", fields.get("ElementSize", "")).split()]
-    matrix = np.array([float(word) for word in _one(fields, MATRIX, "1 0 0 0 1 0 0 0 1").split()]).reshape(3, 3)
+    spacing = [plain_float(word) for word in fields.get("ElementSpacing", fields.get("ElementSize", "1 1 1")).split()]
+    matrix = np.array([plain_float(word) for word in _one(fields, MATRIX, "1 0 0 0 1 0 0 0 1").split()]).reshape(3, 3)
     affine = np.eye(4)
     affine[:3, :3] = matrix.T * np.array(spacing)
-    affine[:3, 3] = [float(word) for word in _one(fields, ORIGIN, "0 0 0").split()]
+    affine[:3, 3] = [plain_float(word) for word in _one(fields, ORIGIN, "0 0 0").split()]
     return Truth(array_DHW=values, affine=affine)
 
 
@@ -134,6 +147,24 @@ def _strange_number(image: Image, rng: random.Random) -> bool:
     return name == "CenterOfRotation"
 
 
+def _odd_digits(image: Image, rng: random.Random) -> bool:
+    index = rng.randrange(len(image.lines))
+    name, _, value = image.lines[index].partition(" = ")
+    words = value.split()
+    places = [place for place, word in enumerate(words) if any(map(str.isdigit, word)) and not word.isidentifier()]
+    if places and not name.startswith("Center"):
+        place = rng.choice(places)
+        words[place] = odd_digits(words[place], rng)
+        image.lines[index] = f"{name} = {' '.join(words)}"
+        return False
+    return True
+
+
+def _header_size(image: Image, rng: random.Random) -> bool:
+    image.lines.append(f"HeaderSize = {rng.choice((0, 0, 1, 7, 348, 10_000, -2))}")
+    return image.lines[-1] == "HeaderSize = 0"
+
+
 def _missing_line(image: Image, rng: random.Random) -> bool:
     return image.lines.pop(rng.randrange(len(image.lines))).startswith(("CenterOfRotation", "ObjectType"))
 
@@ -165,8 +196,9 @@ BYTE_CHANGES: dict[str, Callable[[bytes, random.Random, Part], bytes]] = {
 }
 CHANGES = {
     "unchanged": _unchanged, "harmless lines": _harmless_lines, "a strange value": _strange_value,
-    "a strange number": _strange_number, "a line missing": _missing_line, "a line twice": _double_line,
-    "values exchanged": _swapped_values, **dict.fromkeys(BYTE_CHANGES, _bytes_later),
+    "a strange number": _strange_number, "odd digits": _odd_digits, "a header size": _header_size,
+    "a line missing": _missing_line, "a line twice": _double_line, "values exchanged": _swapped_values,
+    **dict.fromkeys(BYTE_CHANGES, _bytes_later),
 }  # fmt: skip
 
 

@@ -43,6 +43,21 @@ class Mutant:
         return folder / self.target if self.target else folder
 
 
+def plain_float(word: str) -> float:
+    """A number that every reader takes for the same; raises NoTruthError for what only Python's float() takes."""
+    if "_" in word or not word.isascii():
+        raise NoTruthError(f"{word!r} is no number")
+    return float(word)
+
+
+def odd_digits(word: str, rng: random.Random) -> str:
+    """A number written as only Python reads it: with 0_ before its first digit, or in the digits of another script."""
+    if rng.random() < 0.5:
+        place = next(place for place, sign in enumerate(word) if sign.isdigit())
+        return f"{word[:place]}0_{word[place:]}"
+    return word.translate(str.maketrans("0123456789", rng.choice(("٠١٢٣٤٥٦٧٨٩", "０１２３４５６７８９"))))
+
+
 def flip_bits(data: bytes, rng: random.Random, start: int = 0, end: int | None = None) -> bytes:
     """One to three bits changed between two places."""
     changed = bytearray(data)

@@ -3,11 +3,23 @@
 import bz2
 import gzip
 import random
+import re
 from pathlib import Path
 
 import numpy as np
 
-from fuzz.mutant import Mutant, NoTruthError, Truth, cut, flip_bits, random_affine, random_voxels, spliced
+from fuzz.mutant import (
+    Mutant,
+    NoTruthError,
+    Truth,
+    cut,
+    flip_bits,
+    odd_digits,
+    plain_float,
+    random_affine,
+    random_voxels,
+    spliced,
+)
 
 TYPES = {"u1": "uchar", "i1": "int8", "i2": "short", "u2": "uint16_t", "i4": "int", "u4": "unsigned int",
          "i8": "long long int", "u8": "uint64", "f4": "float", "f8": "double"}  # fmt: skip
@@ -84,7 +96,9 @@ def truth(path: Path) -> Truth:
         if name.lower() in fields and name.lower() in CHECKED:
             raise NoTruthError(f"{name} twice")
         fields[name.lower()] = value.strip()
-    sizes = [int(word) for word in fields["sizes"].split()]
+    sizes = [int(plain_float(word)) for word in fields["sizes"].split()]
+    if not set(fields.get("kinds", "domain").lower().split()[:3]) <= {"domain", "space", "???", "none"}:
+        raise NoTruthError("not three axes in space")
     while len(sizes) > 3 and sizes[-1] == 1:
         sizes.pop()
     dtype = next(np.dtype(code) for code, name in TYPES.items() if fields["type"].lower() in (name, *SYNONYMS[code]))
@@ -105,9 +119,9 @@ def truth(path: Path) -> Truth:
     signs = {name.lower(): sign for name, sign in SIGNS.items()}[fields["space"].lower()]
     affine = np.eye(4)
     words = fields["space directions"].replace("none", "").replace(")", ") ").split(")")
-    vectors = [[float(number) for number in word.strip(" (").split(",")] for word in words if word.strip()]
+    vectors = [[plain_float(number) for number in word.strip(" (").split(",")] for word in words if word.strip()]
     affine[:3, :3] = np.array(vectors[:3]).T
-    affine[:3, 3] = [float(number) for number in fields["space origin"].strip("()").split(",")]
+    affine[:3, 3] = [plain_float(number) for number in fields.get("space origin", "0,0,0").strip("()").split(",")]
     affine[:3] *= np.array(signs)[:, None]
     return Truth(array_DHW=values.reshape(sizes[::-1]), affine=affine)
 
@@ -157,8 +171,26 @@ def _strange_number(image: Image, rng: random.Random) -> bool:
     return not places
 
 
+def _odd_digits(image: Image, rng: random.Random) -> bool:
+    index = rng.choice([at for at, line in enumerate(image.lines) if line.startswith(("sizes", "space "))])
+    name, _, value = image.lines[index].partition(": ")
+    words = re.findall(r"[^ ,()]+|[ ,()]+", value)
+    place = rng.choice([place for place, word in enumerate(words) if any(map(str.isdigit, word))])
+    words[place] = odd_digits(words[place], rng)
+    image.lines[index] = f"{name}: {''.join(words)}"
+    return False
+
+
+def _other_kinds(image: Image, rng: random.Random) -> bool:
+    index = next(at for at, line in enumerate(image.lines) if line.startswith("kinds"))
+    kinds = ["domain"] * 3
+    kinds[rng.randrange(3)] = rng.choice(("space", "???", "none", "vector", "time", "list", "RGB-color", "3-color"))
+    image.lines[index] = f"kinds: {' '.join(kinds)}"
+    return set(kinds) <= {"domain", "space", "???", "none"}
+
+
 def _missing_line(image: Image, rng: random.Random) -> bool:
-    return image.lines.pop(rng.randrange(len(image.lines))).startswith("kinds")
+    return image.lines.pop(rng.randrange(len(image.lines))).startswith(("kinds", "space origin"))
 
 
 def _double_line(image: Image, rng: random.Random) -> bool:
@@ -204,6 +236,7 @@ BYTE_CHANGES = {
 CHANGES = {
     "unchanged": _unchanged, "harmless lines": _harmless_lines, "byte skip": _byte_skip,
     "a strange value": _strange_value, "a strange number": _strange_number, "a line missing": _missing_line,
+    "odd digits": _odd_digits, "other kinds": _other_kinds,
     "a line twice": _double_line, "values exchanged": _swapped_names,
     **dict.fromkeys(BYTE_CHANGES, _bytes_later),
 }  # fmt: skip

@@ -12,7 +12,8 @@ from fuzz.dicom_bytes import EXPLICIT, IMPLICIT, dicom_file
 from fuzz.dicom_mutants import COUNTS, FRAMES, ORIENTATION, PIXELS, POSITION, ROWS, SECRET, SPACING, decimals
 from fuzz.mutant import Mutant, NoTruthError, Truth, cut, flip_bits, rotation, spliced
 
-DISTANCE, SEGMENTS, NUMBER, KIND = 0x00180088, 0x00620002, 0x00620004, 0x00620001
+DISTANCE, THICKNESS = 0x00180088, 0x00180050
+SEGMENTS, NUMBER, KIND = 0x00620002, 0x00620004, 0x00620001
 TOLERANCE_VOXELS = 0.16
 
 
@@ -99,7 +100,9 @@ def truth(path: Path) -> Truth:
         raise NoTruthError("frames without a place")
     positions = np.array([item.PlanePositionSequence[0].ImagePositionPatient for item in groups], float)
     along = positions @ normal - (positions @ normal).min()
-    step = abs(float(measures.SpacingBetweenSlices)) if "SpacingBetweenSlices" in measures else _smallest(along)
+    step = (
+        abs(float(measures.SpacingBetweenSlices)) if "SpacingBetweenSlices" in measures else _unstated(along, measures)
+    )
     slices = np.rint(along / step).astype(int)
     first = positions[int(slices.argmin())]
     regular = first + slices[:, None] * step * normal
@@ -117,9 +120,13 @@ def truth(path: Path) -> Truth:
     return Truth(array_DHW=labels, affine=affine, tolerance_voxels=TOLERANCE_VOXELS)
 
 
-def _smallest(along: np.ndarray) -> float:
+def _unstated(along: np.ndarray, measures: pydicom.Dataset) -> float:
     gaps = np.diff(np.unique(along))
-    return float(gaps[gaps > 1e-3].min())
+    smallest = float(gaps[gaps > 1e-3].min())
+    thickness = float(measures.get("SliceThickness") or smallest)
+    if abs(smallest - round(smallest / thickness) * thickness) > 0.06 * thickness or smallest < 0.9 * thickness:
+        raise NoTruthError("a distance that the thickness contradicts")
+    return thickness if round(smallest / thickness) > 1 else smallest
 
 
 def _unchanged(segmentation: Segmentation, rng: random.Random) -> bool:
@@ -132,7 +139,9 @@ def _shuffled_frames(segmentation: Segmentation, rng: random.Random) -> bool:
 
 
 def _no_distance(segmentation: Segmentation, rng: random.Random) -> bool:
-    segmentation.shared[0x00289110][1][0].pop(DISTANCE)
+    measures = segmentation.shared[0x00289110][1][0]
+    measures.pop(DISTANCE)
+    measures[THICKNESS] = ("DS", decimals([segmentation.step_mm * rng.choice((1, 1, 0.5, 0.7, 2))]))
     return False
 
 

@@ -12,7 +12,7 @@ Commands = Any  # argparse has no public name for what add_subparsers returns
 def add_to(commands: Commands) -> None:
     """Register the commands."""
     inspect = commands.add_parser("inspect", help="what a file or folder is")
-    inspect.add_argument("path", type=Path, metavar="PATH")
+    inspect.add_argument("path", metavar="PATH")
     inspect.add_argument("--json", type=Path, metavar="FILE", help="write the facts here instead of to the terminal")
     inspect.add_argument(
         "--points",
@@ -111,13 +111,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from organincrement.workflows.inspect_path import inspect_path
+    from organincrement.workflows.inspect_path import inspect_path, write_facts
 
-    facts = inspect_path(options.path, options.points)
     if options.json:
-        from organincrement.contract.files import write_atomic
-
-        write_atomic(options.json, json.dumps(facts, indent=2) + "\n")
+        write_facts(options.path, options.json, options.points)
     else:
-        json.dump(facts, sys.stdout, indent=2)
+        json.dump(inspect_path(options.path, options.points), sys.stdout, indent=2)
         print()

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from . import codec
 from .errors import ContractError
-from .files import append_line, open_regular, read_bytes, truncate_half_line, utc_now
+from .files import append_line, last_line, open_regular, read_bytes, truncate_half_line, utc_now
 
 Status = Literal["draft", "submitted", "approved", "flagged"]
 
@@ -91,6 +91,17 @@ def lines_of(path: Path) -> Iterator[bytes]:
     """The complete lines without their ends; a half-written last one is no line."""
     if path.exists() or path.is_symlink():
         yield from read_bytes(path, codec.MAX_JSON_BYTES).split(b"\n")[:-1]
+
+
+def unended_line(path: Path) -> bytes | None:
+    """The last line when nothing but its line end is gone, as the head shows; None for a half-written one."""
+    if not (path.exists() or path.is_symlink()):
+        return None
+    with open_regular(path) as file:
+        file.seek(last_line(path)[1])
+        tail = file.read(codec.MAX_JSON_BYTES)
+    head = read_head(path) if tail else None
+    return tail if head is not None and head.sha256 == _sha256(tail) else None
 
 
 def read_history(path: Path) -> list[HistoryEntry]:
@@ -172,6 +183,9 @@ def _last_line(path: Path) -> bytes | None:
     if path.exists() or path.is_symlink():
         with open_regular(path):  # Opening a pipe to look for its last line would wait for ever.
             pass
+    if unended_line(path) is not None:  # An editor took the line end away; the line is whole, and must not be lost.
+        with path.open("ab") as file:
+            file.write(b"\n")
     return truncate_half_line(path)
 
 

@@ -9,9 +9,10 @@ from typing import Literal
 
 from . import codec
 from .errors import ContractError
-from .history import NEXT_STATUS, HistoryEntry, HistoryHead, head_path, lines_of, read_head
+from .history import NEXT_STATUS, HistoryEntry, HistoryHead, head_path, lines_of, read_head, unended_line
 
 RESTORE = "restore the file from a backup"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,11 @@ def history_faults(path: Path, recorded: Recorded) -> list[HistoryFault]:
     except ContractError as error:
         return [HistoryFault(text=_reason(error, path))]
     faults: list[HistoryFault] = []
+    lines += _unended(path, faults)
+    if lines and lines[0].startswith(BYTE_ORDER_MARK):
+        text = f"begins with a byte order mark, which an editor put there; save it as UTF-8 without one, or {RESTORE}"
+        faults.append(HistoryFault(text=text))
+        lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
     if lines and all(line.endswith(b"\r") for line in lines):
         text = f"has the line ends of Windows, which changes every line's hash; convert them back to LF, or {RESTORE}"
         faults.append(HistoryFault(text=text))
@@ -72,6 +78,19 @@ def _line(path: Path, fault: HistoryFault) -> str:
 
 def _reason(error: ContractError, where: object) -> str:
     return str(error).removeprefix(f"{where}: ")
+
+
+def _unended(path: Path, faults: list[HistoryFault]) -> list[bytes]:
+    """A last line whose line end is gone, which is a fault of its own."""
+    try:
+        line = unended_line(path)
+    except ContractError:  # A damaged head is a fault of the end.
+        return []
+    if line is None:
+        return []
+    text = f"its last line has lost its line end; put one line feed behind it, or {RESTORE}"
+    faults.append(HistoryFault(text=text))
+    return [line]
 
 
 def _entries(

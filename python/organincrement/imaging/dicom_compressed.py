@@ -80,27 +80,29 @@ def _segments(item: Slice, data: bytes) -> list[tuple[int, int]]:
 
 
 def _unpacked_segment(item: Slice, data: bytes, count: int) -> np.ndarray:
-    parts: list[bytes] = []
+    values = bytearray(count)
     position = length = 0
     while length < count:
         if position + 1 >= len(data):
             raise _cut_off(item)
         control = data[position]
         if control < 128:
-            part = data[position + 1 : position + 2 + control]
-            if len(part) != control + 1:
+            end, run = position + 2 + control, control + 1
+            if end > len(data):
                 raise _cut_off(item)
-            position += control + 2
+            values[length : length + run] = data[position + 1 : end]
+            position = end
         elif control > 128:
-            part = data[position + 1 : position + 2] * (257 - control)
+            run = 257 - control
+            if data[position + 1]:  # zeros are there already
+                values[length : length + run] = data[position + 1 : position + 2] * run
             position += 2
         else:
-            part, position = b"", position + 1
-        parts.append(part)
-        length += len(part)
+            run, position = 0, position + 1
+        length += run
     if length != count:
         raise _cut_off(item)
-    return np.frombuffer(b"".join(parts), np.uint8)
+    return np.frombuffer(values, np.uint8)
 
 
 def _item_bytes(item: Slice, file: BinaryIO) -> int | None:

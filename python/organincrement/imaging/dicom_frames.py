@@ -13,10 +13,11 @@ import numpy as np
 from organincrement.imaging.dicom_tags import Dataset as Tags
 from organincrement.imaging.dicom_tags import DicomFile, PixelData
 from organincrement.imaging.errors import ImageError
-from organincrement.imaging.header import check_spacing
+from organincrement.imaging.header import check_spacing, parsed_number
 
 RESCALED_MODALITIES = ("CT", "PT")
 AXES_TOLERANCE = 1e-4
+SPACING_TOLERANCE = 1e-4  # of the spacing: some programs write the same one with more or fewer digits
 MAX_FRAMES = 20_000
 MAX_RESCALED = 1e30
 MODALITY, SERIES, PLACE, SAMPLES, PHOTOMETRIC = 0x00080060, 0x0020000E, 0x00200052, 0x00280002, 0x00280004
@@ -27,6 +28,15 @@ INTERCEPT, SLOPE, LOOKUP = 0x00281052, 0x00281053, 0x00283000
 OVERLAY_BITS, OVERLAY_BIT = 0x60000100, 0x60000102
 SHARED_GROUPS, FRAME_GROUPS = 0x52009229, 0x52009230
 PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, VALUE_CHANGE = 0x00209113, 0x00209116, 0x00289110, 0x00289145
+
+
+NAMES = {
+    SAMPLES: "samples per pixel", FRAMES: "number of frames", ROWS: "rows", COLUMNS: "columns",
+    PIXEL_SPACING: "pixel spacing", POSITION: "position", ORIENTATION: "orientation", ALLOCATED: "bits allocated",
+    STORED: "bits stored", HIGH_BIT: "high bit", SIGNED: "pixel representation", INTERCEPT: "rescale intercept",
+    SLOPE: "rescale slope", OVERLAY_BIT: "overlay bit position", 0x00180050: "slice thickness",
+    0x00180088: "spacing between slices", 0x00620004: "segment number", 0x0062000B: "referenced segment number",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +78,11 @@ class Slice:
 
     def fits(self, other: "Slice") -> bool:
         """True when both have one size, spacing, orientation, modality and frame of reference."""
-        same = (self.pixels.shape_HW, self.spacing_mm, self.modality, self.place) == (
-            other.pixels.shape_HW, other.spacing_mm, other.modality, other.place,
+        same = (self.pixels.shape_HW, self.modality, self.place) == (
+            other.pixels.shape_HW, other.modality, other.place,
         )  # fmt: skip
-        return same and bool(np.abs(self.axes - other.axes).max() <= AXES_TOLERANCE)
+        spaced = np.allclose(self.spacing_mm, other.spacing_mm, rtol=SPACING_TOLERANCE, atol=0)
+        return same and spaced and bool(np.abs(self.axes - other.axes).max() <= AXES_TOLERANCE)
 
 
 def read_slices(file: DicomFile) -> list[Slice]:
@@ -145,11 +156,11 @@ def numbers(path: Path, tags: Tags, tag: int, count: int) -> list[float]:
     """Decimal numbers; raises ImageError unless there are `count` finite ones."""
     words = text(tags, tag).split("\\")
     try:
-        found = [float(word) for word in words if "_" not in word]
+        found = [parsed_number(word.strip()) for word in words]
     except ValueError:
         found = []
     if len(found) != count or not np.isfinite(found).all():
-        raise ImageError(f"{path}: its tag ({named(tag)}) is missing or not {count} numbers; export the series again")
+        raise ImageError(f"{path}: its {named(tag)} is missing or not {count} numbers; export the series again")
     return found
 
 
@@ -166,12 +177,12 @@ def whole_number(path: Path, tags: Tags, tag: int, *, missing: int | None = None
             return int(word)
     elif len(value) == 2:
         return int.from_bytes(value, tags.order)
-    raise ImageError(f"{path}: its tag ({named(tag)}) is missing or no whole number; export the series again")
+    raise ImageError(f"{path}: its {named(tag)} is missing or no whole number; export the series again")
 
 
 def named(tag: int) -> str:
-    """A tag as DICOM writes it: 0020,0032."""
-    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
+    """What a tag is, and its number as DICOM writes it: position (0020,0032)."""
+    return f"{NAMES.get(tag, 'tag')} ({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
 def _slice(file: DicomFile, pixels: Pixels, frame: int, groups: Tags, shared: Tags) -> Slice:
@@ -219,7 +230,22 @@ def _check_length(path: Path, pixels: Pixels) -> None:
     height, width = pixels.shape_HW
     needed = (pixels.frames * height * width * pixels.allocated_bits + 7) // 8
     # Values have an even length in DICOM.
-    if pixels.data.bytes != needed + needed % 2:
+    spare = pixels.data.bytes - needed - needed % 2
+    if spare and not _is_padding(path, pixels, needed, spare):
         raise ImageError(
             f"{path}: has {pixels.data.bytes} bytes of pixels where {needed} are expected; export the series again"
         )
+
+
+def _is_padding(path: Path, pixels: Pixels, needed: int, spare: int) -> bool:
+    """Whether what follows the pixels is no row or column that the header leaves out, or nothing but zeros."""
+    if spare < 0 or pixels.allocated_bits < 8 or spare >= pixels.frame_bytes:
+        return False
+    if spare < min(pixels.shape_HW) * pixels.allocated_bits // 8:
+        return True
+    start = pixels.data.offset + needed
+    if pixels.data.file_bytes is not None:
+        return not any(pixels.data.file_bytes[start : start + spare])
+    with path.open("rb") as file:
+        file.seek(start)
+        return not any(file.read(spare))

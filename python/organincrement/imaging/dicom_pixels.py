@@ -34,10 +34,14 @@ def check_slice(item: Slice) -> None:
         raise ImageError(f"{item.path}: is compressed in a way that is not read; export it uncompressed")
 
 
-def read_slices_pixels(slices: Sequence[Slice]) -> Iterator[np.ndarray]:
-    """The values (H, W) as float32 of each slice in turn; raises ImageError for one that cannot be read."""
-    for item in slices:
-        check_slice(item)
+def read_slices_pixels(slices: Sequence[Slice], *, checked: bool = False) -> Iterator[np.ndarray]:
+    """The values (H, W) as float32 of each slice in turn; raises ImageError for one that cannot be read.
+
+    checked: `check_slice` has been called for each, as `read_series` does.
+    """
+    if not checked:
+        for item in slices:
+            check_slice(item)
     jpeg = [item for item in slices if item.pixels.syntax in JPEG_SYNTAXES]
     decoded = iter(_jpeg_slices(jpeg))
     for item in slices:
@@ -101,7 +105,7 @@ def _jpeg_slices(slices: Sequence[Slice]) -> Iterator[np.ndarray]:
         except LimitError as error:
             raise ImageError(f"{slices[0].path.parent}: {error}; export the series uncompressed") from None
         if decoded != len(slices):
-            raise ImageError(f"{slices[decoded].path}: is cut off or damaged; export the series again")
+            raise ImageError(f"{slices[decoded].path}: cannot be decompressed; export it uncompressed")
         with out.open("rb") as file:
             for item in slices:
                 values = np.fromfile(file, np.float32, item.pixels.shape_HW[0] * item.pixels.shape_HW[1])

@@ -22,7 +22,7 @@ from organincrement.imaging.volume import affine_matrix
 
 SOP_CLASS, SEGMENTATION_CLASSES = 0x00080016, ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 SEGMENTS, NUMBER, KIND, IDENTIFICATION, REFERENCED = 0x00620002, 0x00620004, 0x00620001, 0x0062000A, 0x0062000B
-SLICE_DISTANCE = 0x00180088
+SLICE_DISTANCE, THICKNESS = 0x00180088, 0x00180050
 MAX_SLICES = 4096
 REMEDY = "export it as .seg.nrrd or NIfTI"
 
@@ -69,11 +69,12 @@ def label_slices(segmentation: Segmentation) -> Iterator[tuple[int, np.ndarray]]
     """Index and labels (H, W), uint8 or uint16, of every slice that has a frame; raises ImageError for an overlap."""
     header = segmentation.header
     with header.path.open("rb") as file:
-        for index in sorted(set(segmentation.frame_slices)):
+        frames_of: dict[int, list[int]] = {}
+        for frame, index in enumerate(segmentation.frame_slices):
+            frames_of.setdefault(index, []).append(frame)
+        for index in sorted(frames_of):
             labels_HW = np.zeros(header.shape_DHW[1:], header.stored)
-            for frame, at in enumerate(segmentation.frame_slices):
-                if at != index:
-                    continue
+            for frame in frames_of[index]:
                 inside_HW = _mask(segmentation, file, frame)
                 if labels_HW[inside_HW].any():
                     raise ImageError(f"{header.path}: is a DICOM segmentation whose segments overlap; {REMEDY}")
@@ -128,7 +129,7 @@ def _grid(file: DicomFile, pixels: Pixels, each: list[Tags], shared: Tags) -> tu
     for groups in each[1:]:
         other = numbers(path, grouped(file, frames.PIXEL_MEASURES, groups, shared), frames.PIXEL_SPACING, 2)
         turned = np.abs(_axes(file, groups, shared) - axes).max() > frames.AXES_TOLERANCE
-        if turned or other != [row_mm, column_mm]:
+        if turned or not np.allclose(other, (row_mm, column_mm), rtol=frames.SPACING_TOLERANCE, atol=0):
             raise ImageError(f"{path}: is a DICOM segmentation whose frames lie differently; {REMEDY}")
     normal = np.cross(axes[:, 0], axes[:, 1])
     check_unit_vectors(path, np.column_stack([axes, normal]))
@@ -136,7 +137,11 @@ def _grid(file: DicomFile, pixels: Pixels, each: list[Tags], shared: Tags) -> tu
         [numbers(path, grouped(file, frames.PLANE_POSITION, groups, shared), frames.POSITION, 3) for groups in each]
     )
     stated_mm = numbers(path, measures, SLICE_DISTANCE, 1)[0] if SLICE_DISTANCE in measures.values else None
-    slices, step_mm = _slices(path, positions_mm @ normal, stated_mm)
+    thickness_mm = numbers(path, measures, THICKNESS, 1)[0] if text(measures, THICKNESS) else None
+    along_mm = positions_mm @ normal
+    if stated_mm is None and thickness_mm is not None:
+        stated_mm = _distance_by_thickness(path, along_mm, thickness_mm)
+    slices, step_mm = _slices(path, along_mm, stated_mm)
     check_not_tilted(path, positions_mm, normal, min(row_mm, column_mm, step_mm))
     lowest = positions_mm[int(np.argmin(slices))]
     x, y, z = (float(value) for value in lowest)
@@ -160,6 +165,26 @@ def _grid(file: DicomFile, pixels: Pixels, each: list[Tags], shared: Tags) -> tu
 def _axes(file: DicomFile, groups: Tags, shared: Tags) -> np.ndarray:
     item = grouped(file, frames.PLANE_ORIENTATION, groups, shared)
     return np.array(numbers(file.path, item, frames.ORIENTATION, 6)).reshape(2, 3).T
+
+
+def _distance_by_thickness(path: Path, along_mm: np.ndarray, thickness_mm: float) -> float | None:
+    """The distance of slices that nothing states: the thickness, where all gaps are whole multiples of it.
+
+    None where every gap is about the thickness, or there is none. Frames on every second slice only would
+    otherwise become a grid of half as many slices.
+    """
+    gaps_mm = np.diff(np.unique(along_mm))
+    gaps_mm = gaps_mm[gaps_mm > 1e-3]
+    if gaps_mm.size == 0 or not thickness_mm > 0:
+        return None
+    step_mm = float(gaps_mm.min())
+    whole = np.rint(gaps_mm / thickness_mm)
+    if whole.min() >= 1 and np.abs(gaps_mm - whole * thickness_mm).max() <= ALONG_TOLERANCE * thickness_mm:
+        return None if whole.max() == 1 else thickness_mm
+    raise ImageError(
+        f"{path}: is a DICOM segmentation that states no distance of its slices; they are {thickness_mm:g} mm thick "
+        f"and do not lie at even distances of that, {step_mm:g} mm being the smallest; {REMEDY}"
+    )
 
 
 def _slices(path: Path, along_mm: np.ndarray, stated_mm: float | None) -> tuple[tuple[int, ...], float]:

@@ -15,11 +15,14 @@ from organincrement.imaging.dicom_pixels import check_slice
 from organincrement.imaging.dicom_tags import DicomFile, has_dicom_mark, read_dicom_file
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.header import Header, check_grid, check_shape, check_unit_vectors
+from organincrement.imaging.side_files import OF_THE_SYSTEM
 from organincrement.imaging.volume import affine_matrix
 
 # Files that other programs put beside the slices; anything else that is not DICOM could be a damaged slice.
 SIDE_FILES = ("dicomdir", "license", "version", "readme")
 SIDE_SUFFIXES = (".txt", ".xml", ".json", ".csv", ".html", ".md", ".pdf", ".jpg", ".png")
+# Copies of the scan and its labels in other formats; a slice may be named so too, and is known by its mark.
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
 MAX_FILES = 5000
 # How far a slice may lie from where a regular grid has it, in parts of the distance of slices and of voxels.
 ALONG_TOLERANCE, SIDEWAYS_TOLERANCE = 0.05, 0.1
@@ -86,8 +89,9 @@ def _dicom_paths(folder: Path) -> list[Path]:
         paths = list(itertools.islice(folder.iterdir(), MAX_FILES + 1))
         if len(paths) > MAX_FILES:
             raise ImageError(f"{folder}: holds more than {MAX_FILES} files; give a folder with one series only")
-        paths = sorted(path for path in paths if not _is_beside(path))
-        if paths and not any(path.is_file() and has_dicom_mark(path) for path in paths):
+        beside = [path for path in paths if _is_beside(path)]
+        paths = sorted(set(paths) - set(beside))
+        if (paths or beside) and not any(path.is_file() and has_dicom_mark(path) for path in paths):
             raise ImageError(f"{folder}: holds no DICOM slices; give a folder with one series, or a file")
         return [_slice_path(folder, path) for path in paths]
     except OSError as error:
@@ -96,8 +100,11 @@ def _dicom_paths(folder: Path) -> list[Path]:
 
 def _is_beside(path: Path) -> bool:
     name = path.name.lower()
+    if name.endswith(IMAGE_SUFFIXES) and path.is_file() and not path.is_symlink():
+        return not has_dicom_mark(path)
     return (
-        name.startswith(".") or path.stem.lower() in SIDE_FILES or name.endswith(SIDE_SUFFIXES) or path.is_dir()
+        name.startswith(".") or name in OF_THE_SYSTEM or path.stem.lower() in SIDE_FILES
+        or name.endswith(SIDE_SUFFIXES) or path.is_dir()
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What the header of an image file says, checked before any voxel is read."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,15 @@ from organincrement.imaging.errors import ImageError
 from organincrement.imaging.volume import affine_matrix
 
 MAX_IMAGE_BYTES = 8 * 2**30
-SPACING_RANGE_MM = (1e-3, 100.0)
+SPACING_RANGE_MM = (1e-2, 100.0)
 MAX_ORIGIN_MM = 1e6
 MAX_PADDING_BYTES = 1024
 ORTHONORMAL_TOLERANCE = 1e-3
+# What Python's own float() takes beside these, 0_7 or the digits of other scripts, other readers do not.
+NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf)", re.ASCII | re.IGNORECASE)
+WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+# A name that stands for many files: LIST, or a pattern as C's printf has it.
+LIST_OF_FILES = re.compile(r"list(\s+\d+)?|.*%(\d|d).*", re.IGNORECASE)
 
 Encoding = Literal["raw", "gzip", "bzip2", "zlib", "text"]
 
@@ -63,6 +69,20 @@ class Header:
         depth, height, width = self.shape_DHW
         face = min(depth * height, depth * width, height * width) * self.stored.itemsize
         return min(face - 1, MAX_PADDING_BYTES)
+
+
+def parsed_number(word: str) -> float:
+    """A decimal number, nan or inf in plain ASCII; raises ValueError for anything else."""
+    if not NUMBER.fullmatch(word):
+        raise ValueError(f"{word[:40]!r} is no number")
+    return float(word)
+
+
+def parsed_whole_number(word: str) -> int:
+    """A whole number of at most 18 ASCII digits; raises ValueError for anything else."""
+    if not WHOLE_NUMBER.fullmatch(word):
+        raise ValueError(f"{word[:40]!r} is no whole number")
+    return int(word)
 
 
 def check_shape(path: Path, sizes_xyz: Sequence[int], itemsize: int) -> tuple[int, int, int]:
@@ -114,7 +134,7 @@ def check_grid(
 
 
 def check_spacing(path: Path, spacing_mm: Sequence[float] | np.ndarray) -> None:
-    """Raise ImageError unless each spacing is finite and between a micrometre and 10 cm."""
+    """Raise ImageError unless each spacing is finite and between a hundredth of a millimetre and 10 cm."""
     low, high = SPACING_RANGE_MM
     if not all(low <= value <= high for value in spacing_mm):
         shown = ", ".join(f"{value:g}" for value in spacing_mm)

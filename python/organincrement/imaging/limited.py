@@ -32,6 +32,10 @@ class LimitError(RuntimeError):
     """The process ended without an answer; the message says why in a few words that fit behind a file's name."""
 
 
+class TimeLimitError(LimitError):
+    """The process took longer than it may."""
+
+
 def run_limited(function: str, arguments: dict[str, Any], limits: Limits | None = None) -> Any:
     """What `function` ('package.module:name') returns for keyword arguments, both made of JSON values.
 
@@ -51,7 +55,7 @@ def run_limited(function: str, arguments: dict[str, Any], limits: Limits | None 
         try:
             answer, _ = process.communicate(request.encode(), timeout=limits.wall_s)
         except subprocess.TimeoutExpired:
-            raise LimitError(f"took longer than {limits.wall_s:g} s") from None
+            raise TimeLimitError(f"took longer than {limits.wall_s:g} s") from None
         finally:
             if process.poll() is None:
                 process.kill()
@@ -64,7 +68,9 @@ def _answer(code: int, answer: bytes, limits: Limits) -> Any:
     except ValueError:
         said = None
     if code or not isinstance(said, dict):
-        raise LimitError("took too long" if code in (-9, -14, -24) else "made the reading program crash")
+        if code in (-9, -14, -24):
+            raise TimeLimitError("took too long")
+        raise LimitError("made the reading program crash")
     if "memory" in said:
         raise LimitError(f"needs more than {limits.memory_bytes >> 20} MiB of memory")
     if "failed" in said:

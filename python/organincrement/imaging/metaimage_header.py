@@ -3,7 +3,6 @@
 Source: the MetaIO format definition, itk.org/Wiki/ITK/MetaIO/Documentation.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +10,15 @@ import numpy as np
 
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.header import (
+    LIST_OF_FILES,
     Header,
     check_grid,
     check_shape,
     check_spacing,
     check_unit_vectors,
     detached_data,
+    parsed_number,
+    parsed_whole_number,
 )
 from organincrement.imaging.volume import affine_matrix
 
@@ -50,7 +52,7 @@ def read_metaimage_header(path: Path) -> Header:
     shape_DHW = check_shape(path, sizes, stored.itemsize)
     spacing_mm, origin_mm, direction = check_grid(path, _affine(path, fields, len(sizes)))
     name = _required(path, fields, "ElementDataFile")
-    if name.upper().startswith("LIST") or "%" in name:
+    if LIST_OF_FILES.fullmatch(name):
         raise ImageError(f"{path}: its voxels are spread over several files; save it as a single .mha")
     local = name.upper() == "LOCAL"
     data_path = path if local else detached_data(path, name)
@@ -65,7 +67,7 @@ def read_metaimage_header(path: Path) -> Header:
         direction=direction,
         stored=stored,
         data_path=data_path,
-        offset=end if local else _header_size(path, fields, data_path, data_bytes, compressed),
+        offset=_data_start(path, fields, data_path, end if local else 0, data_bytes),
         encoding="zlib" if compressed else "raw",
     )
 
@@ -106,9 +108,7 @@ def _required(path: Path, fields: Mapping[str, str], name: str) -> str:
 def _numbers(path: Path, fields: Mapping[str, str], name: str, *, whole: bool = False) -> list[float]:
     words = _required(path, fields, name).split()
     try:
-        if whole and not all(re.fullmatch(r"[+-]?[0-9]{1,18}", word) for word in words):
-            raise ValueError
-        return [int(word) if whole else float(word) for word in words]
+        return [parsed_whole_number(word) if whole else parsed_number(word) for word in words]
     except ValueError:
         raise ImageError(f"{path}: its {name} {fields[name][:40]!r} are not numbers; export it again") from None
 
@@ -138,7 +138,8 @@ def _stored_type(path: Path, fields: Mapping[str, str]) -> np.dtype:
 
 def _affine(path: Path, fields: Mapping[str, str], dimension: int) -> np.ndarray:
     """Index-to-LPS matrix; each row of TransformMatrix is the direction of one image axis."""
-    spacing_xyz = _numbers(path, fields, "ElementSpacing")
+    # Without a spacing, or an offset, ITK takes one millimetre and the zero point.
+    spacing_xyz = _numbers(path, fields, "ElementSpacing") if "ElementSpacing" in fields else [1.0] * dimension
     rows = (
         _numbers(path, fields, "TransformMatrix") if "TransformMatrix" in fields else np.eye(dimension).ravel().tolist()
     )
@@ -157,10 +158,16 @@ def _affine(path: Path, fields: Mapping[str, str], dimension: int) -> np.ndarray
     return affine_matrix((depth_mm, height_mm, width_mm), (origin[0], origin[1], origin[2]), direction)
 
 
-def _header_size(path: Path, fields: Mapping[str, str], data_path: Path, data_bytes: int, compressed: bool) -> int:
+def _data_start(path: Path, fields: Mapping[str, str], data_path: Path, end: int, data_bytes: int) -> int:
+    """Where the voxels begin: behind the header that ends at `end`, in a file of its own where its HeaderSize says."""
     if "HeaderSize" not in fields:
-        return 0
+        return end
     size = int(_numbers(path, fields, "HeaderSize", whole=True)[0])
-    if size < -1 or (size == -1 and compressed):
+    packed = _is_true(path, fields, "CompressedData")
+    start = max(0, data_path.stat().st_size - data_bytes) if size == -1 and not packed else size
+    # Within one file other readers pass over this many bytes of it; 0 says nothing there.
+    if end and start not in (0, end):
+        raise ImageError(f"{path}: its HeaderSize {size} is not where its header ends; export it again")
+    if start < 0:
         raise ImageError(f"{path}: its HeaderSize {size} cannot be; export it again")
-    return size if size >= 0 else max(0, data_path.stat().st_size - data_bytes)
+    return end or start

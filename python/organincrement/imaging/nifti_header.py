@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from organincrement.imaging.errors import ImageError
-from organincrement.imaging.header import Header, check_grid, check_shape, check_spacing
+from organincrement.imaging.header import SPACING_RANGE_MM, Header, check_grid, check_shape, check_spacing
 
 SIZES = {1: 348, 2: 540}
 LINE_ENDS = b"\r\n\x1a\n"
@@ -24,6 +24,7 @@ REFUSED_TYPES = {
     2048: "complex", 2304: "RGBA colour",
 }  # fmt: skip
 UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unstated (taken as mm), metre, millimetre, micrometre
+SMALLEST_SLOPE = float(np.finfo(np.float64).eps)
 HALF_TURN = 1e-7
 LARGEST_FORM_CODE = 5
 MAX_DATA_START = 64 * 2**20
@@ -96,7 +97,10 @@ def read_nifti_header(path: Path) -> Header:
     spacing_mm, origin_mm, direction = check_grid(path, _affine(raw, shape_DHW))
     _check_stated_spacing(raw, spacing_mm[::-1])
     slope, intercept = raw.numbers("scale")
-    # A slope of 0, NaN or infinity means none, to every reader; a missing intercept means different things to them.
+    # A slope of 0 means none; nibabel then leaves out the intercept too, as the standard has it, and ITK adds it. NaN
+    # and infinity are none to nibabel. ITK takes a slope that it cannot tell from 0 for 1.
+    if 0 < abs(slope) < SMALLEST_SLOPE:
+        raise ImageError(f"{path}: has a slope of {slope:g}, which readers take for different things; export it again")
     scaled = np.isfinite(slope) and slope != 0
     if scaled and not np.isfinite(intercept):
         raise ImageError(f"{path}: has a slope but no finite intercept, its values are unknown; export it again")
@@ -154,6 +158,11 @@ def _affine(raw: RawHeader, shape_DHW: tuple[int, int, int]) -> np.ndarray:
     if unit is None:
         raise ImageError(f"{raw.path}: its header has an unknown unit of length; save it in millimetres")
     spacing_mm = np.array(raw.numbers("pixdim")[1:4]) * unit
+    if unit < 1 and 0 < spacing_mm.min() < SPACING_RANGE_MM[0]:
+        raise ImageError(
+            f"{raw.path}: its spacing is {spacing_mm.min() / unit:g} in micrometres, as its header says, too small for "
+            "a scan (is it in millimetres?); correct its unit of length or export it again"
+        )
     check_spacing(raw.path, spacing_mm)
     codes = raw.numbers("codes")
     if not all(0 <= code <= LARGEST_FORM_CODE for code in codes):

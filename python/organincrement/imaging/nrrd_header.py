@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from organincrement.imaging.errors import ImageError
-from organincrement.imaging.header import Encoding, Header, check_grid, check_shape, detached_data
+from organincrement.imaging.header import (
+    LIST_OF_FILES,
+    Encoding,
+    Header,
+    check_grid,
+    check_shape,
+    detached_data,
+    parsed_number,
+    parsed_whole_number,
+)
 
 MAX_HEADER_BYTES = 4 * 2**20
 MAX_HEADER_LINES = 100_000
@@ -37,6 +46,7 @@ TO_LPS = {
     "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1), "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
     "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
 }  # fmt: skip
+KINDS_IN_SPACE = ("domain", "space", "???", "none")
 KNOWN = {"type", "dimension", "sizes", "endian", "encoding", "space", "space directions", "space origin", "space units",
          "data file", "line skip", "byte skip", "kinds", "units", "spacings"}  # fmt: skip
 
@@ -108,9 +118,10 @@ def _required(path: Path, fields: Mapping[str, str], name: str) -> str:
 
 def _integers(path: Path, fields: Mapping[str, str], name: str) -> list[int]:
     words = _required(path, fields, name).split()
-    if not all(re.fullmatch(r"[+-]?[0-9]{1,18}", word) for word in words):
-        raise ImageError(f"{path}: its {name} {fields[name][:40]!r} are no whole numbers; export it again")
-    return [int(word) for word in words]
+    try:
+        return [parsed_whole_number(word) for word in words]
+    except ValueError:
+        raise ImageError(f"{path}: its {name} {fields[name][:40]!r} are no whole numbers; export it again") from None
 
 
 def _stored_type(path: Path, fields: Mapping[str, str]) -> np.dtype:
@@ -135,28 +146,43 @@ def _affine(path: Path, fields: Mapping[str, str], dimension: int) -> np.ndarray
         raise ImageError(
             f"{path}: has no anatomical orientation (space {space or 'missing'!r}); export it again in LPS or RAS"
         )
-    units = re.findall(r'"([^"]*)"', fields.get("space units", ""))
-    if any(unit not in ("mm", "") for unit in units):
-        raise ImageError(f"{path}: its unit of length is {units[0]!r}; save it in millimetres")
+    _check_axes(path, fields, dimension)
     text = _required(path, fields, "space directions")
     vectors = re.findall(r"\([^()]*\)|none", text)
     if re.sub(r"\([^()]*\)|none|\s", "", text):
         raise ImageError(f"{path}: its space directions {text[:40]!r} are no vectors; export it again")
-    if len(vectors) != dimension or "none" in vectors[:3]:
+    if len(vectors) != dimension or "none" in vectors[:3] or set(vectors[3:]) - {"none"}:
         raise ImageError(
             f"{path}: has an axis that is not in space (a colour, vector or time); export one 3-D volume of it"
         )
     affine = np.eye(4)
     for axis, vector in enumerate(vectors[:3]):
         affine[:3, axis] = _vector(path, vector)
-    affine[:3, 3] = _vector(path, _required(path, fields, "space origin"))
+    # Without an origin ITK takes the zero point.
+    affine[:3, 3] = _vector(path, fields.get("space origin", "(0,0,0)"))
     affine[:3] *= np.array(TO_LPS[space])[:, None]
     return affine
 
 
+def _check_axes(path: Path, fields: Mapping[str, str], dimension: int) -> None:
+    """Raise ImageError unless the first three axes are in space, in millimetres, and their vectors alone space them."""
+    kinds = fields["kinds"].lower().split() if "kinds" in fields else ["???"] * dimension
+    others = [kind for kind in kinds[:3] if kind not in KINDS_IN_SPACE]
+    if len(kinds) != dimension or others:
+        raise ImageError(
+            f"{path}: its kinds {fields['kinds'][:40]!r} are not those of axes in space; export one 3-D volume of it"
+        )
+    for name in ("space units", "units"):
+        strange = [unit for unit in re.findall(r'"([^"]*)"', fields.get(name, ""))[:3] if unit not in ("mm", "")]
+        if strange:
+            raise ImageError(f"{path}: its unit of length is {strange[0][:20]!r}; save it in millimetres")
+    if any(word.lower() != "nan" for word in fields.get("spacings", "").split()[:3]):
+        raise ImageError(f"{path}: has spacings beside its space directions; keep the directions and export it again")
+
+
 def _vector(path: Path, text: str) -> list[float]:
     try:
-        numbers = [float(word) for word in text.strip().removeprefix("(").removesuffix(")").split(",")]
+        numbers = [parsed_number(word.strip()) for word in text.strip().removeprefix("(").removesuffix(")").split(",")]
     except ValueError:
         numbers = []
     if len(numbers) != 3:
@@ -165,7 +191,7 @@ def _vector(path: Path, text: str) -> list[float]:
 
 
 def _single_file(path: Path, name: str) -> str:
-    if name.upper().startswith("LIST") or "%" in name:
+    if LIST_OF_FILES.fullmatch(name):
         raise ImageError(f"{path}: its voxels are spread over several files; save it as a single file")
     return name
 

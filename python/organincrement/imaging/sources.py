@@ -1,6 +1,7 @@
 """One checked image, whatever it is stored as: its header, its voxels, and single voxels without the rest."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,8 @@ from organincrement.imaging.voxels import check_voxels, read_voxels, reading, sa
 
 # Slices beyond those asked for are decoded only to see whether they can be.
 CHECKED_PIXELS = 8 * 2**20
+CHECKING_S = 1.0
+SLICES_AT_A_TIME = 4
 
 
 class Source(Protocol):
@@ -79,23 +82,35 @@ class SeriesSource:
         """All voxels, each slice with its own rescale."""
         with reading(self.header):
             voxels_DHW = np.empty(self.header.shape_DHW, np.float32)
-            for slice_HW, read_HW in zip(voxels_DHW, read_slices_pixels(self._slices), strict=True):
-                slice_HW[...] = self._finite(read_HW)
+            for slice_HW, read_HW in zip(voxels_DHW, self._values(range(len(self._slices))), strict=True):
+                slice_HW[...] = read_HW
         return voxels_DHW
 
     def sample(self, index: np.ndarray) -> np.ndarray:
-        """Reads the slices that are asked for, and all of them when there are not many."""
+        """Reads the slices that are asked for, the first and the middle one, and more of the packed ones for a while.
+
+        The two are read even without a point, so that a series gets the same answer with points and without.
+        """
         values = np.empty(len(index), np.float32)
         height, width = self.header.shape_DHW[1:]
         # Plain pixels were counted: only what is packed can be damaged without being seen.
         packed = [d for d, item in enumerate(self._slices) if item.pixels.data.bytes is None]
-        wanted = set(index[:, 0].tolist()) | set(packed[: CHECKED_PIXELS // (height * width)])
-        order = sorted(wanted)
+        wanted = sorted({*index[:, 0].tolist(), 0, len(self._slices) // 2})
+        others = sorted(set(packed[: CHECKED_PIXELS // (height * width)]) - set(wanted))
+        end = time.monotonic() + CHECKING_S
         with reading(self.header):
-            for d, slice_HW in zip(order, read_slices_pixels([self._slices[d] for d in order]), strict=True):
+            for d, slice_HW in zip(wanted, self._values(wanted), strict=True):
                 here = index[:, 0] == d
-                values[here] = self._finite(slice_HW)[index[here, 1], index[here, 2]]
+                values[here] = slice_HW[index[here, 1], index[here, 2]]
+            while others and time.monotonic() < end:
+                for _ in self._values(others[:SLICES_AT_A_TIME]):
+                    pass
+                del others[:SLICES_AT_A_TIME]
         return values
+
+    def _values(self, order: Iterable[int]) -> Iterator[np.ndarray]:
+        slices = [self._slices[d] for d in order]
+        return map(self._finite, read_slices_pixels(slices, checked=True))
 
     def _finite(self, slice_HW: np.ndarray) -> np.ndarray:
         if not np.isfinite(slice_HW).all():

@@ -5,6 +5,7 @@ Whether a name is a person's cannot be decided, so only what is plainly a code s
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,6 +42,7 @@ def is_code(name: str) -> bool:
     dated = len(groups) > 1 and any(_YEAR.fullmatch(group) for group in groups)
     return (
         all(tokens)
+        and any(words + groups)
         and all(len(word) < 2 or word in _WORDS for word in words)
         and sum(len(word) == 1 for word in words) <= 1  # two letters may be initials
         and len(groups) <= 2
@@ -50,21 +52,23 @@ def is_code(name: str) -> bool:
 
 
 def neutral(pairs: Sequence[Pair]) -> tuple[list[Pair], bool]:
-    """The pairs with ids that tell nothing, and whether that changed them: case_0001, … unless every id is a code.
+    """The pairs with ids and groups that tell nothing, and whether that changed them.
 
-    Groups follow their ids; a group that was given and is no code becomes patient_0001, ….
+    The ids become case_0001, … unless every one is a code; a group that is no code becomes patient_0001, …, and one
+    that is named after a case follows that case.
     """
-    if all(is_code(pair.id) for pair in pairs):
-        return list(pairs), False
     digits = max(4, len(str(len(pairs))))
-    given = sorted({pair.group for pair in pairs if pair.group != pair.id and not is_code(pair.group)})
-    group_of = {group: f"patient_{number:0{digits}d}" for number, group in enumerate(given, 1)}
-    renamed = []
-    for number, pair in enumerate(pairs, 1):
-        case_id = f"case_{number:0{digits}d}"
-        group = case_id if pair.group == pair.id else group_of.get(pair.group, pair.group)
-        renamed.append(replace(pair, id=case_id, group=group))
-    return renamed, True
+    ids = [pair.id for pair in pairs]
+    if not all(map(is_code, ids)):
+        ids = [f"case_{number:0{digits}d}" for number in range(1, len(pairs) + 1)]
+    group_of = {pair.group: case_id for pair, case_id in zip(pairs, ids, strict=True) if pair.group == pair.id}
+    others = sorted({pair.group for pair in pairs} - group_of.keys())
+    group_of |= {group: group for group in others if is_code(group) and group not in ids}
+    taken = {*ids, *group_of.values()}
+    names = (name for number in itertools.count(1) if (name := f"patient_{number:0{digits}d}") not in taken)
+    group_of |= {group: next(names) for group in others if group not in group_of}
+    renamed = [replace(pair, id=case_id, group=group_of[pair.group]) for pair, case_id in zip(pairs, ids, strict=True)]
+    return renamed, renamed != list(pairs)
 
 
 def write_private_list(folder: Path, pairs: Sequence[Pair], originals: Sequence[Pair]) -> None:

@@ -16,6 +16,8 @@ from organincrement.imaging.safe_read import Examined, examine
 from organincrement.workflows.errors import WorkflowError
 
 MAX_POINTS = 1_000_000
+FORMATS = {"nifti": "NIfTI", "nrrd": "NRRD", "metaimage": "MetaImage", "dicom": "DICOM",
+           "segmentation": "DICOM segmentation"}  # fmt: skip
 NUMPY_MARK = b"\x93NUMPY"
 
 
@@ -63,12 +65,13 @@ def _image(path: Path, points: Path | None) -> dict[str, Any]:
     image = examine(path, positions)
     header = image.header
     facts = {
-        "kind": "image", "shape": list(header.shape_DHW), "spacing": list(header.spacing_mm),
-        "origin": list(header.origin_mm), "direction": (header.direction + 0.0).tolist(),
-        "orientation": orientation_code(header), "type": str(image.dtype),
+        "kind": "image", "format": FORMATS[header.kind], "shape": list(header.shape_DHW),
+        "spacing": list(header.spacing_mm), "origin": list(header.origin_mm),
+        "direction": (header.direction + 0.0).tolist(), "orientation": orientation_code(header),
+        "type": str(image.dtype),
     }  # fmt: skip
     if image.segments is not None:
-        facts |= {"format": "DICOM segmentation", "segments": image.segments}
+        facts["segments"] = image.segments
     if points is not None:
         facts["samples"] = _samples(image)
     return facts

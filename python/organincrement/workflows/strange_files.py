@@ -8,11 +8,11 @@ from pathlib import Path
 
 from organincrement.contract.dataset import Case
 from organincrement.imaging.preflight import image_stem
+from organincrement.imaging.side_files import OF_THE_SYSTEM
 from organincrement.workflows.findings import Finding
 
 PARTS = ("cases", "images", "labels")
 FILES = ("dataset.json", "history.jsonl", "history.head", "history.lock")
-OF_THE_SYSTEM = frozenset({".ds_store", "thumbs.db", "desktop.ini", ".directory"})
 # What sync tools, file managers, editors and people put behind (or before) a name.
 COPY_MARK = re.compile(
     r"\s*\(.*\)|~\d*|[-_. ]\d{1,2}"

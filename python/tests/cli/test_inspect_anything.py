@@ -7,10 +7,14 @@ import resource
 import socket
 import struct
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from command_line import assert_refused, run, run_alone
+
+from organincrement.workflows import inspect_path
+from organincrement.workflows.errors import WorkflowError
 
 LONGEST_S = 5.0
 MOST_BYTES = 2**30
@@ -135,6 +139,35 @@ def test_no_points_and_points_that_are_no_places_have_no_samples(tmp_path, capsy
         np.save(tmp_path / "points.npy", points)
         said = run(capsys, "inspect", tmp_path / "a.nii", "--points", tmp_path / "points.npy")
         assert json.loads(said.out)["samples"] == samples
+
+
+def test_facts_that_cannot_be_written_name_the_file_that_was_given(tmp_path, capsys):
+    path = tmp_path / "a.nii"
+    path.write_bytes(nifti_header((2, 2, 2)) + bytes(16))
+    assert_refused(
+        run(capsys, "inspect", path, "--json", tmp_path / "none" / "o.json"), "none/o.json: cannot be written"
+    )
+    assert_refused(run(capsys, "inspect", path, "--json", tmp_path / "x\0.json"), "cannot be written")
+    before = path.read_bytes()
+    assert_refused(run(capsys, "inspect", path, "--json", path), "a.nii: is what is looked at")
+    assert_refused(run(capsys, "inspect", path, "--json", tmp_path / "." / "a.nii"), "a.nii: is what is looked at")
+    assert path.read_bytes() == before
+    assert run(capsys, "inspect", path, "--json", tmp_path / "o.json").code == 0
+    assert json.loads((tmp_path / "o.json").read_text())["format"] == "NIfTI"
+
+
+def test_an_empty_path_has_a_line_of_its_own(capsys):
+    assert_refused(run(capsys, "inspect", ""), "the path is empty")
+
+
+def test_what_takes_too_long_to_look_through_may_still_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.nii"
+    path.write_bytes(nifti_header((2, 2, 2)) + bytes(16))
+    monkeypatch.setattr(inspect_path, "LIMITS", replace(inspect_path.LIMITS, wall_s=0.01))
+    with pytest.raises(
+        WorkflowError, match=r"a\.nii: could not be looked through within .*import it, or give a smaller"
+    ):
+        inspect_path.inspect_path(path)
 
 
 @pytest.mark.slow

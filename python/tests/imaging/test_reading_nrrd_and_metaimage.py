@@ -112,7 +112,25 @@ def test_key_value_pairs_cannot_pass_for_fields(tmp_path):
         ({"space_directions": "(0,0,0) (0,1,0) (0,0,1)"}, "spacing"),
         ({"space_directions": "(1,0,0) (1,0,0) (0,0,1)"}, "inverted"),
         ({"space_directions": "(1,0,0) (0.3,1,0) (0,0,1)"}, "right angles"),
-        ({"space_origin": None}, "space origin"),
+        ({"space_directions": "(1.25,0,0) (0,0_7,0) (0,0,3)"}, "vector of three"),
+        ({"space_origin": "(١,2,3)"}, "vector of three"),
+        ({"sizes": "6 5 ４"}, "no whole numbers"),
+        ({"kinds": "vector domain domain"}, "kinds"),
+        ({"kinds": "domain domain time"}, "kinds"),
+        ({"kinds": "domain domain"}, "kinds"),
+        ({"spacings": "1.25 0.75 5"}, "spacings beside"),
+        ({"units": '"m" "m" "m"'}, "millimetres"),
+        (
+            {
+                "sizes": "6 5 4 1",
+                "dimension": "4",
+                "kinds": "domain domain domain list",
+                "space_directions": "(1,0,0) (0,1,0) (0,0,1) (0,0,1)",
+            },
+            "not in space",
+        ),
+        # SimpleITK takes L, P and S without being told.
+        ({"space": None, "space_directions": None, "spacings": "1 1 1"}, "no anatomical orientation"),
         ({"space_origin": "(1e9,0,0)"}, "origin"),
         ({"space_units": '"m" "m" "m"'}, "millimetres"),
         ({"byte_skip": "-2"}, "skips"),
@@ -144,6 +162,42 @@ def test_detached_data_beside_the_header_are_read_but_not_through_a_link_out(tmp
         pytest.skip("this system lets nobody make links")
     with pytest.raises(ImageError, match="link out of the folder"):
         read_image(path)
+
+
+@pytest.mark.parametrize("changed", [
+    {"kinds": None}, {"kinds": "space space space"}, {"kinds": "??? none domain"}, {"spacings": "NaN nan NaN"},
+])  # fmt: skip
+def test_kinds_in_space_and_empty_spacings_change_nothing(tmp_path, changed):
+    assert read_image(nrrd(tmp_path / "a.nrrd", **changed)).spacing_mm == (3, 0.75, 1.25)
+
+
+def test_a_nrrd_without_origin_and_a_metaimage_without_spacing_are_what_itk_takes_them_for(tmp_path):
+    paths = [
+        nrrd(tmp_path / "a.nrrd", space_origin=None, space="RAS"),
+        metaimage(tmp_path / "a.mha", ElementSpacing=None),
+        metaimage(tmp_path / "b.mha", ElementSpacing=None, ElementSize="2 3 4"),
+    ]
+    for path in paths:
+        assert grid_difference(read_image(path), Volume.from_sitk(sitk.ReadImage(str(path))), 1e-6) is None
+    assert read_image(paths[0]).origin_mm == (0, 0, 0) and read_image(paths[1]).spacing_mm == (1, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["liste.raw", "listing.raw", "LISTA 2.raw", "100%.raw", "50% dose.raw"])
+def test_a_data_file_whose_name_only_looks_like_a_list_is_read(tmp_path, name):
+    (tmp_path / name).write_bytes(VOXELS)
+    for path in (
+        nrrd(tmp_path / "a.nhdr", b"", data_file=name),
+        metaimage(tmp_path / "a.mhd", b"", ElementDataFile=name),
+    ):
+        np.testing.assert_array_equal(read_stored(path).array_DHW, scan().array_DHW)
+
+
+def test_a_header_size_that_says_where_the_header_ends_is_read(tmp_path):
+    end = metaimage(tmp_path / "a.mha", b"", HeaderSize="000").stat().st_size
+    for size in ("000", "-01", f"{end:03d}"):
+        np.testing.assert_array_equal(
+            read_stored(metaimage(tmp_path / "a.mha", HeaderSize=size)).array_DHW, scan().array_DHW
+        )
 
 
 def metaimage(path, data=VOXELS, **changed):
@@ -189,7 +243,12 @@ def test_big_endian_and_packed_metaimages_give_the_same_voxels(tmp_path):
         ({"ElementSpacing": "nan 1 1"}, "spacing"),
         ({"ElementSpacing": "0 1 1"}, "spacing"),
         ({"ElementSpacing": "1 1"}, "axes"),
-        ({"ElementSpacing": None}, "ElementSpacing"),
+        ({"ElementSpacing": "1.25 0_7 3"}, "not numbers"),
+        ({"Offset": "1 2 ٣"}, "not numbers"),
+        ({"HeaderSize": "10"}, "HeaderSize"),
+        ({"HeaderSize": "-2"}, "HeaderSize"),
+        ({"ElementDataFile": "LIST 2"}, "several files"),
+        ({"ElementDataFile": "a%03d.raw 1 4 1"}, "several files"),
         ({"TransformMatrix": "1 0 0 1 0 0 0 0 1"}, "inverted"),
         ({"TransformMatrix": "2 0 0 0 1 0 0 0 1"}, "length 1"),
         ({"TransformMatrix": "1 0 0 0.6 0.8 0 0 0 1"}, "right angles"),

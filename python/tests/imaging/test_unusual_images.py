@@ -78,6 +78,19 @@ def test_nifti_with_a_slope_and_no_intercept_is_refused_as_readers_differ(tmp_pa
         read_stored(path)
 
 
+@pytest.mark.parametrize("slope", [1e-17, -1e-16, 1e-40])
+def test_nifti_with_a_slope_that_itk_takes_for_none_is_refused(tmp_path, slope):
+    path = write(tmp_path / "a.nii", nifti_bytes(scan().array_DHW, sform=SFORM, scale=(slope, 0)))
+    with pytest.raises(ImageError, match=r"a\.nii: has a slope of"):
+        read_stored(path)
+
+
+def test_nifti_in_millimetres_that_says_micrometres_is_refused_in_words(tmp_path):
+    path = write(tmp_path / "a.nii", nifti_bytes(scan().array_DHW, sform=SFORM, units=3))
+    with pytest.raises(ImageError, match=r"spacing is 0\.75 in micrometres, .*is it in millimetres"):
+        read_stored(path)
+
+
 @pytest.mark.parametrize("quaternion", [(0, 0, 1), (0, 1, 0), (0.6, 0.8, 0), (0, 0, 0), (0.1, -0.2, 0.3)])
 @pytest.mark.parametrize("handedness", [1, -1, 0])
 def test_nifti_with_a_qform_only_also_of_a_half_turn(tmp_path, quaternion, handedness):

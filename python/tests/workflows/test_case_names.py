@@ -24,15 +24,30 @@ def test_codes_are_codes(name):
 @pytest.mark.parametrize(
     "name",
     ["Doe_Jane", "DOE", "JaneDoe_1", "Mustermann01", "JD_12", "J_D", "19500312", "pt_1950-03-12", "12_1950",
-     "MRN1234567", "pt_123456", "1_2_3", "ward_7_Smith", "Müller_1"],
+     "", "-", "_._", "MRN1234567", "pt_123456", "1_2_3", "ward_7_Smith", "Müller_1"],
 )  # fmt: skip
 def test_what_may_be_a_name_an_id_or_a_date_is_none(name):
     assert not is_code(name)
 
 
 def test_ids_that_are_all_codes_stay():
-    pairs = [pair("pt_1", "anna"), pair("pt_2")]
+    pairs = [pair("pt_1", "site_1"), pair("pt_2"), pair("pt_3", "pt_2")]
     assert neutral(pairs) == (pairs, False)
+
+
+def test_groups_that_may_be_names_are_renamed_though_all_ids_are_codes():
+    given = [pair("pt_1", "Mueller_Hans_1980"), pair("pt_2"), pair("pt_3", "patient_0001"), pair("pt_4", "anna"),
+             pair("pt_5", "Mueller_Hans_1980")]  # fmt: skip
+    pairs, renamed = neutral(given)
+    assert renamed and [(p.id, p.group) for p in pairs] == [
+        ("pt_1", "patient_0002"), ("pt_2", "pt_2"), ("pt_3", "patient_0001"), ("pt_4", "patient_0003"),
+        ("pt_5", "patient_0002"),
+    ]  # fmt: skip
+
+
+def test_a_case_in_the_group_of_another_stays_with_it_when_both_are_renamed():
+    pairs, _ = neutral([pair("Doe_Jane"), pair("Doe_later", "Doe_Jane"), pair("pt_1", "case_0001")])
+    assert [p.group for p in pairs] == ["case_0001", "case_0001", "patient_0001"]
 
 
 def test_one_name_that_may_be_a_persons_renames_all_with_their_groups():

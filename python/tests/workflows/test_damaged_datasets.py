@@ -152,6 +152,21 @@ def test_line_ends_of_windows_are_one_finding(folder):
     assert line.kind == "problem" and "convert them back to LF" in line.what_to_do
 
 
+def test_a_last_line_without_its_end_is_one_finding_and_the_next_step_keeps_it(folder):
+    whole = (folder / HISTORY).read_bytes()
+    (folder / HISTORY).write_bytes(whole[:-1])
+    (line,) = check(folder)
+    assert line.kind == "problem" and "last line has lost its line end" in line.message
+    DatasetFolder.open(folder).move("pt_1", "submitted", "Ana", "")
+    assert (folder / HISTORY).read_bytes().startswith(whole) and check(folder) == []
+
+
+def test_a_byte_order_mark_is_one_finding(folder):
+    (folder / HISTORY).write_bytes(b"\xef\xbb\xbf" + (folder / HISTORY).read_bytes())
+    (line,) = check(folder)
+    assert line.kind == "problem" and "begins with a byte order mark" in line.message
+
+
 @pytest.mark.parametrize("ended", ["before the head", "before the case"])
 @pytest.mark.parametrize("status", ["submitted", "approved"])
 def test_a_step_that_was_cut_short_is_found_and_completed_by_the_next_try(folder, ended, status):

@@ -227,7 +227,12 @@ def test_a_csv_names_files_ids_and_patients(tmp_path, sources):
     rows = "image,label,id,group\nimages/pt_1.nii.gz,pt_1.nii.gz,a,anna\nimages/pt_2.nrrd,pt_2.seg.nrrd,b,anna\n"
     table.write_text("\ufeff" + rows, encoding="utf-8")
     folder = import_dataset(table, sources[1], ORGANS, tmp_path / "dataset", source="csv")
-    assert [(case.id, case.group) for case in folder.cases()] == [("a", "anna"), ("b", "anna")]
+    # A group that may be a person's name is numbered, though the ids are codes; the list beside it says whose it is.
+    assert [(case.id, case.group) for case in folder.cases()] == [("a", "patient_0001"), ("b", "patient_0001")]
+    assert "anna" in (tmp_path / "dataset" / "names.private.csv").read_text()
+    table.write_text(rows.replace("anna", "site_1"), encoding="utf-8")
+    coded = import_dataset(table, sources[1], ORGANS, tmp_path / "coded", source="csv")
+    assert [(case.id, case.group) for case in coded.cases()] == [("a", "site_1"), ("b", "site_1")]
     table.write_text("image,label\nimages/pt_1.nii.gz,gone.nii.gz\n")
     refused(tmp_path, (table, sources[1]), "line 2: .*gone.nii.gz is not there", source="csv")
     table.write_text("image;label\nimages/pt_1.nii.gz;pt_1.nii.gz\n")

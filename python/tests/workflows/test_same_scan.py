@@ -115,6 +115,17 @@ def test_a_resampled_copy_of_a_coarse_scan_is_perhaps_one_scan(dataset, scan):
     assert line.kind == "note" and "are perhaps one scan in different groups" in line.message
 
 
+def test_a_lattice_at_the_scanners_place_is_never_compared_with_one_from_the_centre(scan):
+    whole_print = scan_print(whole(scan))
+    placed, centred = whole_print.lattices
+    only_placed, only_centred = (
+        replace(whole_print, lattices=(placed, None)),
+        replace(whole_print, lattices=(None, placed)),
+    )
+    assert placed is not None and centred is not None
+    assert likeness(only_placed, only_centred) == 0 and likeness(only_placed, whole_print) > CERTAINLY_ONE
+
+
 def test_copies_in_one_group_are_only_a_note(dataset, scan):
     give(dataset, "b", COPIES["another origin"](whole(scan)))
     dataset.save_case(replace(dataset.case("b"), group="a"))
