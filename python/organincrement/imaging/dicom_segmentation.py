@@ -126,11 +126,7 @@ def _grid(file: DicomFile, pixels: Pixels, each: list[Tags], shared: Tags) -> tu
     measures = grouped(file, frames.PIXEL_MEASURES, first, shared)
     row_mm, column_mm = numbers(path, measures, frames.PIXEL_SPACING, 2)
     check_spacing(path, (row_mm, column_mm))
-    for groups in each[1:]:
-        other = numbers(path, grouped(file, frames.PIXEL_MEASURES, groups, shared), frames.PIXEL_SPACING, 2)
-        turned = np.abs(_axes(file, groups, shared) - axes).max() > frames.AXES_TOLERANCE
-        if turned or not np.allclose(other, (row_mm, column_mm), rtol=frames.SPACING_TOLERANCE, atol=0):
-            raise ImageError(f"{path}: is a DICOM segmentation whose frames lie differently; {REMEDY}")
+    _check_frames_alike(file, each[1:], shared, axes, (row_mm, column_mm))
     normal = np.cross(axes[:, 0], axes[:, 1])
     check_unit_vectors(path, np.column_stack([axes, normal]))
     positions_mm = np.array(
@@ -160,6 +156,17 @@ def _grid(file: DicomFile, pixels: Pixels, each: list[Tags], shared: Tags) -> tu
         data_path=path,
     )
     return header, slices
+
+
+def _check_frames_alike(
+    file: DicomFile, others: list[Tags], shared: Tags, axes: np.ndarray, spacing_mm: tuple[float, float]
+) -> None:
+    path = file.path
+    for groups in others:
+        other = numbers(path, grouped(file, frames.PIXEL_MEASURES, groups, shared), frames.PIXEL_SPACING, 2)
+        turned = np.abs(_axes(file, groups, shared) - axes).max() > frames.AXES_TOLERANCE
+        if turned or not np.allclose(other, spacing_mm, rtol=frames.SPACING_TOLERANCE, atol=0):
+            raise ImageError(f"{path}: is a DICOM segmentation whose frames lie differently; {REMEDY}")
 
 
 def _axes(file: DicomFile, groups: Tags, shared: Tags) -> np.ndarray:

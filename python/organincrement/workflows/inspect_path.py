@@ -1,5 +1,6 @@
 """What a file or folder is: an image, a dataset, a model package, a job; looked at in a process with limits."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,11 @@ def inspect_path(path: Path | str, points: Path | None = None) -> dict[str, Any]
 
 def write_facts(path: Path | str, to: Path, points: Path | None = None) -> None:
     """Write the facts about a path as JSON; raises WorkflowError for a place that cannot be written, as above else."""
-    try:
-        if to.exists() and to.samefile(path):
-            raise WorkflowError(f"{to}: is what is looked at; write the facts to another file")
-    except OSError:  # One of the two is not there, or not to be looked at, which is said by what comes next.
-        pass
+    same = False
+    with contextlib.suppress(OSError):  # one of the two is not there, or not to be looked at: said by what comes next
+        same = to.exists() and to.samefile(path)
+    if same:
+        raise WorkflowError(f"{to}: is what is looked at; write the facts to another file")
     facts = inspect_path(path, points)
     try:
         write_atomic(to, json.dumps(facts, indent=2) + "\n")
