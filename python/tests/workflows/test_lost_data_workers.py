@@ -31,7 +31,8 @@ def test_a_data_worker_that_is_killed_changes_nothing_but_is_said(tiny_world, un
     job = student_job(tiny_world, tmp_path, training__workers=2)
 
     def kill_one():
-        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        workers = [child for child in multiprocessing.active_children() if child.name == "data-worker"]
+        os.kill(workers[0].pid, signal.SIGKILL)
 
     at_step(monkeypatch, 2, kill_one)
     assert run_job(job) == "finished"
