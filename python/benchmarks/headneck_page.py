@@ -39,6 +39,7 @@ def write_page(folder: Path, figures: Mapping[str, Figures]) -> None:
         ablations=_ablations(figures),
         costs=_costs(figures),
         missing=", ".join(f"`{name}`" for name in RUNS if name not in figures),
+        strangers=", ".join(f"`{name}`" for name in figures if _of_another_teacher(name, figures)),
     )
     folder.with_suffix(".md").write_text(page, encoding="utf-8")
 
@@ -118,6 +119,12 @@ def _costs(figures: Mapping[str, Figures]) -> str:
         )  # fmt: skip
         rows.append((f"`{name}`", str(costs["steps"]), *cells))
     return _table(("run", "steps", "s per step", "min", "RAM, MiB", "parameters, M", "temperature"), rows)
+
+
+def _of_another_teacher(name: str, figures: Mapping[str, Figures]) -> bool:
+    """A teacher that was trained again on another kind of processor is rounded differently."""
+    parent = figures.get(str(RUNS[name].parent))
+    return parent is not None and figures[name]["costs"]["teacher_sha256"] != parent["costs"]["package_sha256"]
 
 
 def _cell(value: float | None) -> str:

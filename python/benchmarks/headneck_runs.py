@@ -10,6 +10,7 @@ from typing import Any
 
 from organincrement.contract.events import Step, read_events
 from organincrement.contract.job import JobFolder
+from organincrement.contract.package import manifest_sha256
 from organincrement.methods.bla_uag import BlaUag
 from organincrement.methods.registry import DEFAULT_METHOD, method_named
 from organincrement.workflows.make_plan import PlanRequest, make_plan
@@ -141,4 +142,6 @@ def costs(job: JobFolder) -> dict[str, Any]:
         "ram_bytes": max(event.ram_bytes for event in steps),
         "parameters": manifest["network"]["parameters"],
         "temperature": manifest["inference"]["temperature"],
+        "package_sha256": manifest_sha256(job.student_path),
+        "teacher_sha256": manifest["lineage"][-1]["sha256"] if manifest["lineage"] else None,
     }

@@ -19,6 +19,7 @@ def figures_of(old: float, mandible: float | None = None, *, trust: bool = False
         for organ, dice in organs.items()
     }
     costs = {"steps": 9, "seconds_per_step": 0.5, "ram_bytes": 2**30, "parameters": 10**6, "temperature": 1.0}
+    costs |= {"package_sha256": "t", "teacher_sha256": "t"}
     found = {"key": "", "accuracy": rows, "costs": costs}
     if trust:
         dice = {"0.0": 0.7, "0.01": 0.8, "0.05": 0.9, "0.1": 0.9}
@@ -72,8 +73,10 @@ def test_the_mean_of_an_organ_leaves_out_patients_without_a_distance():
 def test_the_page_names_the_runs_that_have_no_figures_yet(tmp_path):
     figures = {"teacher": figures_of(0.77, trust=True), "bla-uag": figures_of(0.76, 0.8), "mib": figures_of(0.7, 0.9)}
     (tmp_path / "headneck").mkdir()
+    figures["mib"]["costs"]["teacher_sha256"] = "another"
     write_page(tmp_path / "headneck", figures)
     page = (tmp_path / "headneck.md").read_text()
     assert "| `bla-uag` − `mib` | +0.060" in page
+    assert "than the one shown: `mib`." in page
     assert "Not run yet with the present settings: `self-training`" in page
     assert all((tmp_path / "headneck" / f"{chart}.png").is_file() for chart in ("dice", "reliability", "set-aside"))
