@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from organincrement.contract.dataset import Case, DatasetFolder
 from organincrement.evaluation.calibration import reliability
@@ -18,6 +17,7 @@ from organincrement.imaging.preprocessing import preprocess_pair
 from organincrement.imaging.safe_read import read_image, read_labels
 from organincrement.imaging.volume import Volume
 from organincrement.models.package import LoadedModel, load_package
+from organincrement.planning.scan_facts import body_mask
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.training.validation import Segmenter
 from organincrement.workflows.evaluate import evaluate
@@ -25,7 +25,6 @@ from organincrement.workflows.segment import run_model
 
 SHARES = (0.01, 0.05, 0.10)  # of the body's voxels, the most uncertain first
 BINS = 15
-_AIR_BELOW_HU = -500.0
 _LEVELS = 101  # uncertainty in per cent
 _IN_BODY = 256
 
@@ -74,16 +73,7 @@ class _Case:
         for value, organ in enumerate(folder.label_space.organs, start=1):
             match = [i for i, known in enumerate(model.organs.organs, start=1) if known.same_as(organ)]
             truth[labels == value] = match[0] if match else 0
-        return cls(image=image, truth_DHW=truth, body_DHW=_body(image))
-
-
-def _body(image: Volume) -> NDArray[np.bool_]:
-    """The largest part that is not air, its holes filled slice by slice."""
-    parts, count = ndimage.label(image.array_DHW > _AIR_BELOW_HU)
-    if count == 0:
-        return np.ones(image.array_DHW.shape, bool)
-    largest = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    return np.stack([ndimage.binary_fill_holes(slice_HW) for slice_HW in largest])
+        return cls(image=image, truth_DHW=truth, body_DHW=body_mask(image.array_DHW, ct=True))
 
 
 def _ranked(model: LoadedModel, case: _Case, hardware: Hardware, kind: Any) -> dict[str, Any]:
