@@ -70,8 +70,7 @@ class Desk:
                 self.waits(0.3 * self.random.random())
         except WorkflowError as refusal:
             assert "\n" not in str(refusal) and str(refusal).startswith("job: ")
-        status = JobFolder.open(self.job.path).status()
-        assert (status.problems == () and status == JobFolder.open(self.job.path).status()) or status.state == "running"
+        assert JobFolder.open(self.job.path).status().problems == ()
 
     def waits(self, seconds: float) -> None:
         """For a process to end, or for so long."""
@@ -90,6 +89,7 @@ class Desk:
             process.join(60)
             assert process.exitcode in (0, REFUSED, -9)
             assert left_of_session(process.pid) == []
+        assert JobFolder.open(self.job.path).status() == JobFolder.open(self.job.path).status()
 
 
 @pytest.mark.parametrize("seed", range(3))
