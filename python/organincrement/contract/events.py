@@ -1,14 +1,20 @@
 """events.jsonl: what a job reports, one line per event, tailed by any number of readers."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from . import codec
 from .clock import SteadyClock
 from .errors import ContractError
-from .files import append_line, open_regular, truncate_half_line
+from .files import BLOCK_BYTES, append_line, open_regular, truncate_half_line
+
+MOST_PROBLEMS = 100  # of one file: a damaged one must not fill the memory of whoever watches it
+_LINES_PER_LOOK = 16  # between two looks at the clock
+_SEQ, _STEP, _HEAD_BYTES = b'{"seq": ', b'"type": "step", ', 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,37 +156,96 @@ class EventWriter:
 
 
 class EventTail:
-    """Reads events as they are appended: each `poll` reads what is new and leaves a half-written line for later."""
+    """Reads events as they are appended: each `poll` reads what is new and leaves a half-written line for later.
+
+    problems: gaps in `seq` and lines that are no event, the first MOST_PROBLEMS of them. behind: whether the last
+    `poll` ran out of time before it had read all.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.problems: list[str] = []
-        self._offset = 0
+        self.behind = False
+        self.offset = 0  # bytes read so far
         self._next_seq = 0
         self._line = 0
 
-    def poll(self) -> list[Event]:
-        """The events since the last call; gaps in `seq` and lines that are no event are added to `problems`."""
+    def poll(self, seconds: float | None = None, wanted: Callable[[], bool] | None = None) -> list[Event]:
+        """The events since the last call.
+
+        Args: seconds: return after about so long, however much is left. wanted: asked at each step event; one that is
+            not wanted is passed over without a look at its figures, unless it is the last before another event.
+        """
+        self.behind = False
         if not self.path.exists():
             return []
+        end_s = None if seconds is None else time.monotonic() + seconds
+        events: list[Event] = []
+        passed: bytes | None = None
         with open_regular(self.path) as file:
-            file.seek(self._offset)
-            lines = file.read().split(b"\n")[:-1]
-        events = []
-        for line in lines:
-            self._offset += len(line) + 1
-            self._line += 1
-            try:
-                event = _decode(line, f"{self.path} line {self._line}")
-            except ContractError as error:
-                self.problems.append(str(error))
-                continue
-            if event.seq != self._next_seq:
-                gap = f"seq goes from {self._next_seq - 1} to {event.seq}; events are missing"
-                self.problems.append(f"{self.path} line {self._line}: {gap}, copy the job folder again if it is a copy")
-            self._next_seq = event.seq + 1
-            events.append(event)
-        return events
+            for count, line in enumerate(whole_lines(file, self.offset)):
+                if end_s is not None and count % _LINES_PER_LOOK == 0 and count and time.monotonic() > end_s:
+                    self.behind = True
+                    break
+                self.offset += len(line) + 1
+                self._line += 1
+                seq = _seq_of_step(line) if wanted is not None else None
+                if seq is not None and wanted is not None and not wanted():
+                    self._note_gap(seq)
+                    passed = line
+                    continue
+                if passed is not None and seq is None:
+                    events += self._events(passed, is_counted=True)
+                passed = None
+                events += self._events(line)
+        return events if passed is None else events + self._events(passed, is_counted=True)
+
+    def _events(self, line: bytes, *, is_counted: bool = False) -> list[Event]:
+        """The line's event, none where it is damaged. Args: is_counted: its number is known already."""
+        try:
+            event = _decode(line, f"{self.path} line {self._line}")
+        except ContractError as error:
+            self._note(str(error))
+            return []
+        if not is_counted:
+            self._note_gap(event.seq)
+        return [event]
+
+    def _note_gap(self, seq: int) -> None:
+        if seq != self._next_seq:
+            gap = f"seq goes from {self._next_seq - 1} to {seq}; events are missing"
+            self._note(f"{self.path} line {self._line}: {gap}, copy the job folder again if it is a copy")
+        self._next_seq = seq + 1
+
+    def _note(self, problem: str) -> None:
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+def whole_lines(file: BufferedReader, offset: int) -> Iterator[bytes]:
+    """The whole lines of a file from a place on, without their ends, read in blocks."""
+    file.seek(offset)
+    begun: list[bytes] = []  # of a line whose end is not read yet
+    while block := file.read(BLOCK_BYTES):
+        first, *others = block.split(b"\n")
+        begun.append(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun = [others[-1]]
+
+
+def decode_event(line: bytes, where: str) -> Event:
+    """The event that a line stands for; raises ContractError, which names `where`, when it is none."""
+    return _decode(line, where)
+
+
+def _seq_of_step(line: bytes) -> int | None:
+    """The number of a step event, as `EventWriter` writes it, without reading the rest; None for any other line."""
+    if not line.startswith(_SEQ) or line.find(_STEP, len(_SEQ), _HEAD_BYTES) < 0 or not line.endswith(b"}"):
+        return None
+    digits = line[len(_SEQ) : line.find(b",")]
+    return int(digits) if digits.isdigit() else None
 
 
 def read_events(path: Path | str, problems: list[str] | None = None) -> list[Event]:

@@ -1,5 +1,6 @@
 """A job folder: the plan, its flags, its process, its events, and the state that follows from them."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from .process import ProcessRecord, claimed, is_alive, read_record
 State = Literal[
     "created", "running", "pausing", "paused", "cancelling", "cancelled", "finished", "failed", "interrupted"
 ]
+MOST_WARNINGS = 50  # the last ones: a job of days must not fill the memory of whoever watches it
 STATE_EVENTS = ("started", "paused", "cancelled", "finished", "failed")
 
 
@@ -23,7 +25,7 @@ class JobStatus:
     """A job at one moment, for people and panels; None where nothing is known yet.
 
     `last_event` may be of any type; `failure`, `validated` and `progress` are the last of their kind that count.
-    `problems` lists gaps and damaged lines of the events.
+    `warnings`: the last MOST_WARNINGS. `problems` lists gaps and damaged lines of the events, the first of them.
     """
 
     state: State
@@ -137,15 +139,35 @@ class JobFolder:
 
     def status(self) -> JobStatus:
         """The job's state and progress; call it as often as you like, it reads only what is new."""
+        return self.news()[0]
+
+    def news(
+        self, seconds: float | None = None, wanted: Callable[[], bool] | None = None
+    ) -> tuple[JobStatus, list[Event]]:
+        """The status, and the events since the last call of this or `status`.
+
+        Args: as of `EventTail.poll`. Where the time does not suffice, `is_behind` tells that the status is an old one.
+        """
         # The process is asked first: an event that it writes just before its end must not be missed.
         record = self.process()
         alive = record is not None and is_alive(record)
-        for event in self._tail.poll():
+        events = self._tail.poll(seconds, wanted)
+        for event in events:
             self._seen = _with_event(self._seen, event)
         state = derive_state(
             self._seen.state_event, alive=alive, pause=self.pause_requested, cancel=self.cancel_requested
         )
-        return replace(self._seen.status, state=state, problems=tuple(self._tail.problems))
+        return replace(self._seen.status, state=state, problems=tuple(self._tail.problems)), events
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last `news` ran out of time before it had read all events."""
+        return self._tail.behind
+
+    @property
+    def bytes_read(self) -> int:
+        """How much of events.jsonl has been read."""
+        return self._tail.offset
 
 
 def claim_writer(job: JobFolder) -> AbstractContextManager[ProcessRecord]:
@@ -198,7 +220,7 @@ def _with_event(seen: _Digest, event: Event) -> _Digest:
         case Validated():
             status = replace(status, validated=event)
         case Warned():
-            status = replace(status, warnings=(*status.warnings, event.message))
+            status = replace(status, warnings=(*status.warnings, event.message)[-MOST_WARNINGS:])
         case Failed():
             status = replace(status, failure=event)
     return _Digest(status=status, state_event=event.type if event.type in STATE_EVENTS else seen.state_event)

@@ -79,7 +79,7 @@ def cancel(job: JobFolder) -> str:
     process, having been asked, is out of reach on another computer.
     """
     state = job.status().state
-    if state in ("finished", "cancelled"):
+    if state == "finished" or (state == "cancelled" and not _lives(job)):
         raise WorkflowError(f"{job.path.name}: the job is {state} already")
     job.request_cancel()
     record = job.process()
