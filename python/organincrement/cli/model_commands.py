@@ -67,21 +67,24 @@ def _whole_number(text: str) -> int:
 
 
 def _segment(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import CaseCounter
     from organincrement.workflows.segment import SegmentRequest, segment
 
-    request = SegmentRequest(
-        model=options.model, out=options.out, images=options.images, uncertainty=options.uncertainty,
-        largest_component=options.largest_component, device=options.device, notice=_on_the_side,
-    )  # fmt: skip
-    for folder in segment(request):
-        print(folder)
+    with CaseCounter("segment") as counter:
+        request = SegmentRequest(
+            model=options.model, out=options.out, images=options.images, uncertainty=options.uncertainty,
+            largest_component=options.largest_component, device=options.device, notice=_on_the_side,
+            progress=counter, working=counter.working,
+        )  # fmt: skip
+        for folder in segment(request):
+            counter.aside(folder)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from organincrement.cli.progress import CaseCounter
     from organincrement.workflows.evaluate import evaluate
 
-    with CaseCounter("evaluating") as counter:
+    with CaseCounter("evaluate") as counter:
         evaluation = evaluate(
             options.model,
             options.dataset,
@@ -90,6 +93,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             counter,
             largest_component=options.largest_component,
             notice=_on_the_side,
+            working=counter.working,
         )
     print(f"{'organ':24s} {'n':>3s} {'Dice':>6s} {'HD95 mm':>8s} {'ASSD mm':>8s}")
     for row in evaluation.summary:
@@ -103,11 +107,11 @@ def _audit(options: argparse.Namespace) -> None:
     from organincrement.contract import codec
     from organincrement.workflows.audit import AuditRequest, audit
 
-    with CaseCounter("auditing") as counter:
+    with CaseCounter("audit") as counter:
         result = audit(
             AuditRequest(
                 teacher=options.teacher, dataset=options.dataset, out=options.out, device=options.device,
-                progress=counter, notice=_on_the_side,
+                progress=counter, notice=_on_the_side, working=counter.working,
             )
         )  # fmt: skip
     if options.json:
@@ -123,11 +127,11 @@ def _suggest(options: argparse.Namespace) -> None:
     from organincrement.contract import codec
     from organincrement.workflows.suggest import SuggestRequest, suggest
 
-    with CaseCounter("looking at scans") as counter:
+    with CaseCounter("suggest") as counter:
         suggested = suggest(
             SuggestRequest(
                 model=options.model, images=options.images, count=options.count, out=options.out,
-                device=options.device, progress=counter, notice=_on_the_side,
+                device=options.device, progress=counter, notice=_on_the_side, working=counter.working,
             )
         )  # fmt: skip
     for reason in suggested.left_out:

@@ -1,6 +1,7 @@
 """Segmenting one scan: canonical grid in, original grid out, a memory budget in between."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -30,6 +31,7 @@ class PredictionSettings:
     """How to segment.
 
     budget_bytes: for the accumulated channels whatever their number, and again for turning them into labels.
+    progress: told how often the network has run over a window of the scan, perturbed or not, and how often it will.
     """
 
     uncertainty: UncertaintyKind = "none"
@@ -37,6 +39,7 @@ class PredictionSettings:
     seed: int = 0
     autocast: torch.dtype | None = None
     between: Callable[[], None] = field(default=lambda: None)
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,21 +101,17 @@ def predict_volume(
     grid = to_network_grid(image, manifest.preprocessing, minimum_shape=tuple(manifest.inference.patch))
     class_count = 1 + len(manifest.organs)
     windows = Windows(shape=grid.image_DHW.shape, patch=tuple(manifest.inference.patch), step=manifest.inference.step)
-    predict = _window_predictor(network, manifest, settings)
     channels = class_count * (2 if settings.uncertainty == "perturbation" else 1)
     labels = np.zeros(grid.output_shape, np.uint8 if class_count <= 256 else np.uint16)
     percent = np.zeros(grid.output_shape, np.uint8) if settings.uncertainty != "none" else None
     source = torch.from_numpy(grid.image_DHW)
     axes = tuple(AxisMap(source_size=s, output_size=o) for s, o in zip(grid.full_shape, grid.output_shape, strict=True))
-    for output in split(grid.output_shape, grid.full_shape, settings.budget_bytes // (4 * channels)):
-        read = tuple(axis.source_range(o) for axis, o in zip(axes, output, strict=True))
-        inside = _tissue_part(grid, read)
-        if inside is None:
-            continue
-        box = tuple(slice(s.start - o, s.stop - o) for s, o in zip(inside, grid.offset, strict=True))
-        mean = average_windows(source, windows, box, predict, channels, device, settings.between)  # type: ignore[arg-type]
-        held = _Held(mean=_with_surroundings(mean, inside, read, class_count), axes=axes, read=read)
-        for part in parts(output, settings.budget_bytes // _REDUCTION_BYTES):
+    tiles = list(_tiles(grid, axes, settings.budget_bytes // (4 * channels)))
+    predict = _window_predictor(network, manifest, settings, sum(windows.count(tile.box) for tile in tiles))
+    for tile in tiles:
+        mean = average_windows(source, windows, tile.box, predict, channels, device, settings.between)
+        held = _Held(mean=_with_surroundings(mean, tile.inside, tile.read, class_count), axes=axes, read=tile.read)
+        for part in parts(tile.output, settings.budget_bytes // _REDUCTION_BYTES):
             found, entropy = _reduce(held, part, class_count, manifest.inference.temperature, settings.uncertainty)
             labels[part] = found.cpu().numpy()
             if percent is not None:
@@ -127,6 +126,26 @@ def predict_volume(
 def _back(array_DHW: np.ndarray, image: Volume, manifest: ModelManifest) -> np.ndarray:
     untransposed = array_DHW.transpose(np.argsort(manifest.preprocessing.axis_order))
     return np.ascontiguousarray(like_original(untransposed, image, manifest.preprocessing.orientation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tile:
+    """A box of the output, the voxels of the network's grid that it reads, those with tissue, and these in the scan."""
+
+    output: Box
+    read: Box
+    inside: Box
+    box: Box
+
+
+def _tiles(grid: NetworkGrid, axes: tuple[AxisMap, ...], most_voxels: int) -> Iterator[_Tile]:
+    """The output in tiles; those without tissue are left out."""
+    for output in split(grid.output_shape, grid.full_shape, most_voxels):
+        read = tuple(axis.source_range(o) for axis, o in zip(axes, output, strict=True))
+        inside = _tissue_part(grid, read)
+        if inside is not None:
+            box = tuple(slice(s.start - o, s.stop - o) for s, o in zip(inside, grid.offset, strict=True))
+            yield _Tile(output=output, read=read, inside=inside, box=box)  # type: ignore[arg-type]
 
 
 def _tissue_part(grid: NetworkGrid, read: tuple[slice, ...]) -> Box | None:
@@ -175,18 +194,21 @@ def _reduce(
 
 
 def _window_predictor(
-    network: nn.Module, manifest: ModelManifest, settings: PredictionSettings
+    network: nn.Module, manifest: ModelManifest, settings: PredictionSettings, window_count: int
 ) -> Callable[[Tensor, int], Tensor]:
     """Logits of a window; with perturbation, also the mean probabilities over Q perturbed copies of it."""
     mirrors = _mirror_sets(manifest.inference.mirror_axes)
     temperature, asked = manifest.inference.temperature, manifest.uncertainty.perturbations
     copies = asked if asked > 0 else _PERTURBATIONS
+    runs = window_count * (1 + copies if settings.uncertainty == "perturbation" else 1)
+    ran = itertools.count(1)
 
     def logits(x_11DHW: Tensor) -> Tensor:
         with torch.autocast(x_11DHW.device.type, settings.autocast, enabled=settings.autocast is not None):
             total = sum(
                 network(x_11DHW.flip(axes)).float().flip(axes) if axes else network(x_11DHW).float() for axes in mirrors
             )
+        settings.progress(next(ran), runs)
         return total[0] / len(mirrors)  # type: ignore[index]
 
     @torch.inference_mode()

@@ -37,6 +37,13 @@ class Windows:
             if all(s < b.stop and s + p > b.start for s, p, b in zip(start, self.patch, box, strict=True)):
                 yield number, start  # type: ignore[misc]
 
+    def count(self, box: Box) -> int:
+        """How many windows touch the box."""
+        return math.prod(
+            sum(s < b.stop and s + p > b.start for s in starts)
+            for starts, p, b in zip(self.starts, self.patch, box, strict=True)
+        )
+
     @cached_property
     def weight_DHW(self) -> Tensor:
         """Gaussian importance of a window's voxels, maximum 1, never 0."""

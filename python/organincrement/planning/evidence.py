@@ -1,6 +1,7 @@
 """Measuring one case: the scan by itself, the teacher's view of it, the label beside both."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -49,11 +50,12 @@ def measure_scan(case_id: str, image: Volume, asked: Asked) -> Measured:
     if worst(intensity_findings(scan, asked.manifest)) == "unusable":
         return Measured(evidence=evidence, on_grid=on_grid, body_DHW=body_DHW)
     stored, teacher_DHW = _stored_view(image, on_grid, body_DHW, asked)
-    views = [stored, *(_turned_view(on_grid, body_DHW, turn, asked) for turn in TURNS)]
-    views += [
-        _scaled_view(image, reading, asked) for reading in spacings_to_try(image.spacing_mm, scan, asked.manifest)
+    looks = [partial(_turned_view, on_grid, body_DHW, turn, asked) for turn in TURNS]
+    looks += [
+        partial(_scaled_view, image, reading, asked)
+        for reading in spacings_to_try(image.spacing_mm, scan, asked.manifest)
     ]
-    evidence = replace(evidence, views=tuple(views))
+    evidence = replace(evidence, views=(stored, *asked.counted(looks)))
     return Measured(evidence=evidence, on_grid=on_grid, body_DHW=body_DHW, teacher_DHW=teacher_DHW)
 
 
@@ -95,7 +97,7 @@ def _is_ct(asked: Asked) -> bool:
 
 def _stored_view(image: Volume, on_grid: Volume, body_DHW: np.ndarray, asked: Asked) -> tuple[TeacherView, np.ndarray]:
     """What the teacher says of the scan as it is, summed up on the model's grid; and its labels on the scan's grid."""
-    prediction = asked.predict(image)
+    prediction = asked.predict(image, share=0.5)
     if prediction.uncertainty_DHW is None:
         raise ValueError("the prediction has no uncertainty")
     shrunk = replace(

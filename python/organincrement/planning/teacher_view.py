@@ -1,6 +1,6 @@
 """What a teacher says of one scan, as it lies there and as it would lie if its header were wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,6 +59,7 @@ class Asked:
     """A teacher that is asked.
 
     network: in eval mode, on `device`. between: called between windows, may raise. notice: told where memory runs out.
+    within: told how much of a scan is done, of how much.
     """
 
     network: nn.Module
@@ -67,15 +68,31 @@ class Asked:
     autocast: torch.dtype | None = None
     between: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = lambda line: None
+    within: Callable[[int, int], None] = lambda done, total: None
 
-    def predict(self, image: Volume, *, coarse: bool = False) -> Prediction:
-        """Labels and entropy on the scan's own grid."""
+    def predict(self, image: Volume, *, coarse: bool = False, share: float = 1.0) -> Prediction:
+        """Labels and entropy on the scan's own grid. Args: share: how much of the work on the scan this is."""
         manifest = self.manifest
         if coarse:
             manifest = replace(manifest, inference=replace(manifest.inference, step=_COARSE_STEP))
-        settings = PredictionSettings(uncertainty="entropy", autocast=self.autocast, between=self.between)
+
+        def told(done: int, total: int) -> None:
+            if not coarse:
+                self.within(done, round(total / share))
+
+        settings = PredictionSettings(
+            uncertainty="entropy", autocast=self.autocast, between=self.between, progress=told
+        )
         with torch.inference_mode():
             return predict_within_memory(self.network, manifest, image, self.device, settings, self.notice)
+
+    def counted(self, looks: Sequence[Callable[[], TeacherView]]) -> list[TeacherView]:
+        """What these looks at a scan give, which are the second half of the work on it."""
+        views = []
+        for look in looks:
+            views.append(look())
+            self.within(len(looks) + len(views), 2 * len(looks))
+        return views
 
 
 def on_model_grid(image: Volume, preprocessing: Preprocessing) -> Volume:

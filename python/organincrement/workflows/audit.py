@@ -20,6 +20,7 @@ from organincrement.planning.findings import CaseEvidence
 from organincrement.planning.teacher_view import Asked
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.looking import asked_model, made_folder, named_within
+from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 
 MOST_PICTURES = 40
 
@@ -29,6 +30,7 @@ class AuditRequest:
     """What to look at, with what, where to.
 
     between: called between windows, may raise to stop. notice: told, in a line, where memory makes it slower.
+    working: told of the windows of the scan in work.
     """
 
     teacher: Path
@@ -38,6 +40,7 @@ class AuditRequest:
     progress: Callable[[int, int, str], None] = lambda done, total, name: None
     between: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = lambda line: None
+    working: Working = nobody_asks
 
 
 def audit(request: AuditRequest) -> Audit:
@@ -51,10 +54,12 @@ def audit(request: AuditRequest) -> Audit:
     if not cases:
         raise WorkflowError(f"{request.dataset.name}: has no case; import scans first")
     model = load_package(request.teacher)
-    asked = asked_model(model, request.device, request.between, request.notice)
+    at = ScanInWork(request.working, len(cases))
+    asked = asked_model(model, request.device, request.between, request.notice, at.within)
     made_folder(request.out)
     evidence, pictures = [], {}
     for done, case in enumerate(cases, start=1):
+        at.begin(done - 1, case.id)
         found, picture = look_at_case(dataset, case, asked)
         evidence.append(found)
         if picture is not None:

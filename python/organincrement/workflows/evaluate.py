@@ -10,9 +10,12 @@ from organincrement.contract.results import EvaluatedCase, Evaluation
 from organincrement.evaluation.cases import evaluate_case, evaluation_csv, summarise
 from organincrement.evaluation.report import render_evaluation
 from organincrement.imaging.safe_read import read_image, read_labels
+from organincrement.imaging.volume import Volume
+from organincrement.inference.predict import Prediction
 from organincrement.models.package import LoadedModel, load_package
-from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 from organincrement.workflows.segment import run_model
 
 
@@ -25,10 +28,12 @@ def evaluate(
     *,
     largest_component: bool = False,
     notice: Callable[[str], None] = lambda line: None,
+    working: Working = nobody_asks,
 ) -> Evaluation:
     """Segment every labelled case and compare it with its label, on the scan's own grid.
 
     Args: largest_component: compare each organ's largest connected part only. notice: told where memory is short.
+    working: told of the windows of the scan in work.
     Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
     """
     model = load_package(model_path)
@@ -40,8 +45,16 @@ def evaluate(
     if not labelled:
         raise WorkflowError(f"{dataset.path.name}: no case has a label")
     cases = []
+    at = ScanInWork(working, len(labelled))
+
+    def predict(image: Volume) -> Prediction:
+        return run_model(
+            model, image, hardware, "none", largest_component=largest_component, notice=notice, progress=at.within
+        )
+
     for case in labelled:
-        cases.append(_evaluated(model, dataset, case, hardware, largest_component, notice))
+        at.begin(len(cases), case.id)
+        cases.append(_evaluated(model, dataset, case, predict))
         if progress:
             progress(len(cases), len(labelled), case.id)
     evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
@@ -53,16 +66,11 @@ def evaluate(
 
 
 def _evaluated(
-    model: LoadedModel,
-    dataset: DatasetFolder,
-    case: Case,
-    hardware: Hardware,
-    largest_component: bool,
-    notice: Callable[[str], None],
+    model: LoadedModel, dataset: DatasetFolder, case: Case, predict: Callable[[Volume], Prediction]
 ) -> EvaluatedCase:
     image = read_image(dataset.image_path(case))
     truth = read_labels(dataset.label_path(case), allowed=dataset.label_values, like=image)
-    predicted = run_model(model, image, hardware, "none", largest_component=largest_component, notice=notice)
+    predicted = predict(image)
     rows = evaluate_case(
         predicted.labels_DHW, model.organs, truth.array_DHW, dataset.label_space, case.annotated, image.spacing_mm,
         ignore_value=dataset.manifest.ignore_value,

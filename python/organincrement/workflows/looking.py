@@ -16,12 +16,16 @@ def asked_model(
     device: str,
     between: Callable[[], None] = lambda: None,
     notice: Callable[[str], None] = lambda line: None,
+    within: Callable[[int, int], None] = lambda done, total: None,
 ) -> Asked:
-    """A loaded package on the device asked for. Args: notice: told, in a line, where memory makes it slower."""
+    """A loaded package on the device asked for.
+
+    Args: notice: told, in a line, where memory makes it slower. within: told how much of a scan is done, of how much.
+    """
     hardware = resolve_hardware(device, "auto")
     return Asked(
         network=model.network.to(hardware.device), manifest=model.manifest, device=hardware.device,
-        autocast=hardware.autocast, between=between, notice=notice,
+        autocast=hardware.autocast, between=between, notice=notice, within=within,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Write a dataset of phantom patients, for demonstrations and tests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +23,27 @@ def write_phantom_dataset(
     shape_DHW: tuple[int, int, int] | None = None,
     name: str | None = None,
     approved: bool = True,
+    made: Callable[[int], None] = lambda count: None,
 ) -> DatasetFolder:
     """Write one case per seed into a new dataset folder, labelled with just these organs, in this order.
 
     The other organs are in the pictures and are neither labelled nor in `annotated`. A case's group is its patient,
     which is the same at every site: datasets with disjoint seeds share no patient.
 
-    Args: organs: from phantom.ORGANS. seeds: the patients. approved: else the cases stay drafts.
+    Args: organs: from phantom.ORGANS. seeds: the patients. approved: else the cases stay drafts. made: told after each
+    case how many there are.
     Raises: ImageError for an organ the phantom lacks, ContractError when there is a dataset at `out` already.
     """
     check_organs(organs)
     space = tuple(organ_from_name(organ) for organ in organs)
     folder = DatasetFolder.create(out, Dataset(name=name or f"phantom-site-{site.name}", modality="CT", organs=space))
-    for seed in seeds:
+    for count, seed in enumerate(seeds, start=1):
         _write_case(folder, site, tuple(organs), seed, shape_DHW)
         if approved:
             case_id = _case_id(site, seed)
             folder.move(case_id, "submitted", REVIEWER, "made by the phantom")
             folder.move(case_id, "approved", REVIEWER, "exact by construction")
+        made(count)
     return folder
 
 

@@ -23,6 +23,7 @@ from organincrement.inference.regions import uncertain_regions
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class SegmentRequest:
     """What to segment, with what, where to.
 
     between: called between windows; may raise to stop. notice: told, in a line, of what goes otherwise than asked.
+    progress: told how many scans are done, of how many, and the last one's name. working: told of windows as well.
     """
 
     model: Path
@@ -40,6 +42,8 @@ class SegmentRequest:
     device: str = "auto"
     between: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = lambda line: None
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None
+    working: Working = nobody_asks
 
 
 def segment(request: SegmentRequest) -> Iterator[Path]:
@@ -55,19 +59,31 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
             raise WorkflowError(f"{image.name}: there is no such file")
     model = load_package(request.model)
     hardware = resolve_hardware(request.device, "auto")
-    for name, image in cases.items():
-        yield segment_case(model, image, request.out / name, request, hardware)
+    at = ScanInWork(request.working, len(cases))
+    for done, (name, image) in enumerate(cases.items()):
+        at.begin(done, name)
+        folder = segment_case(model, image, request.out / name, request, hardware, at.within)
+        request.progress(done + 1, len(cases), name)
+        yield folder
 
 
 def segment_case(
-    model: LoadedModel, image_path: Path, folder: Path, request: SegmentRequest, hardware: Hardware
+    model: LoadedModel,
+    image_path: Path,
+    folder: Path,
+    request: SegmentRequest,
+    hardware: Hardware,
+    within: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Segment one image into a folder. Returns: the folder; where writing fails, a new one does not stay."""
+    """Segment one image into a folder. Args: within: told of its windows.
+
+    Returns: the folder; where writing fails, a new one does not stay.
+    """
     started = time.monotonic()
     image = read_image(image_path)
     prediction = run_model(
         model, image, hardware, request.uncertainty, request.between, largest_component=request.largest_component,
-        notice=request.notice,
+        notice=request.notice, progress=within,
     )  # fmt: skip
     ran_on = hardware if prediction.device == hardware.device else resolve_hardware("cpu", "auto")
     is_new = not folder.exists()
@@ -109,12 +125,16 @@ def run_model(
     *,
     largest_component: bool = False,
     notice: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Prediction:
     """Labels and uncertainty of a scan on its own grid; with `largest_component`, each organ's largest part only.
 
-    Where memory does not suffice: in smaller tiles, then on the CPU; `notice` is told. Raises: MemoryError.
+    Where memory does not suffice: in smaller tiles, then on the CPU; `notice` is told. progress: told of the windows.
+    Raises: MemoryError.
     """
-    settings = PredictionSettings(uncertainty=uncertainty, autocast=hardware.autocast, between=between)
+    settings = PredictionSettings(
+        uncertainty=uncertainty, autocast=hardware.autocast, between=between, progress=progress
+    )
     with torch.inference_mode():
         prediction = predict_within_memory(model.network, model.manifest, image, hardware.device, settings, notice)
     if not largest_component:

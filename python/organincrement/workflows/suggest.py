@@ -21,6 +21,7 @@ from organincrement.planning.teacher_view import Asked, on_model_grid
 from organincrement.replay.suggestion import suggest_items
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.looking import asked_model, made_folder, named_within
+from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 
 Progress = Callable[[int, int, str], None]
 _MOST_PICTURES = 60  # a page of some megabytes
@@ -28,7 +29,7 @@ _MOST_PICTURES = 60  # a page of some megabytes
 
 @dataclass(frozen=True, kw_only=True)
 class SuggestRequest:
-    """What to choose from, with what. out: None writes nothing."""
+    """What to choose from, with what. out: None writes nothing. working: told of the windows of the scan in work."""
 
     model: Path
     images: Path
@@ -38,6 +39,7 @@ class SuggestRequest:
     progress: Progress = lambda done, total, name: None
     between: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = lambda line: None
+    working: Working = nobody_asks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +68,15 @@ def suggest(request: SuggestRequest) -> Suggested:
         raise WorkflowError(f"--count {request.count}: ask for at least one scan")
     paths = images_in(request.images)
     model = load_package(request.model)
-    asked = asked_model(model, request.device, request.between, request.notice)
+    at = ScanInWork(request.working, len(paths))
+    asked = asked_model(model, request.device, request.between, request.notice, at.within)
     if request.out is not None:
         made_folder(request.out)
     pool = PooledFeatures(asked.network, model.manifest.inference.patch, asked.device)
     seen: list[_Seen] = []
     left_out: list[str] = []
     for done, path in enumerate(paths, start=1):
+        at.begin(done - 1, path.name)
         try:
             seen.append(_look_at(path, request.images, asked, pool))
         except ImageError as error:
