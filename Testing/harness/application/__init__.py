@@ -1,0 +1,1 @@
+"""`slicer.app`, `slicer.modules`, files, scene: what the application adds to MRML."""

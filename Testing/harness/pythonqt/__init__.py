@@ -1,0 +1,1 @@
+"""`qt`: PySide6 that behaves like PythonQt."""

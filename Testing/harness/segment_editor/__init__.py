@@ -1,0 +1,1 @@
+"""The Segment Editor's widget and effects, over the real vtkSlicerSegmentEditorLogic."""

@@ -1,0 +1,1 @@
+"""Slice, 3D, plot and table views, and the layouts that hold them."""

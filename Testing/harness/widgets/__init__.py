@@ -1,0 +1,1 @@
+"""`ctk` and `slicer.qMRML*` widgets."""
