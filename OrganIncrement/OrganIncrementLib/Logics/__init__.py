@@ -1,0 +1,1 @@
+"""What happens in the scene: MRML and VTK only; no Qt."""
