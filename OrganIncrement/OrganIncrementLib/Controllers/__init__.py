@@ -1,0 +1,1 @@
+"""One controller a module: joins panels, logics and the engine; no widget is made here."""
