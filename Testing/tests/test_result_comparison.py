@@ -100,7 +100,7 @@ def test_verdict_names_the_organ_and_the_plans_threshold(section):
     section.controller.modelsChanged()
     assert section.ui.recommendationLabel.text.startswith("Recommended")
     assert "hardly learned the new organ (Dice): Stomach 0.00" in section.ui.recommendationLabel.text
-    assert cells(section, 4)[0] == "▼ -0.070"
+    assert cells(section, 4)[0] == "93 % alike"
 
 
 def test_both_are_measured_on_a_dataset_in_the_background(section, settle):

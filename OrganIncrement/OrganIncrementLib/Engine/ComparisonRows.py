@@ -13,6 +13,7 @@ NOT_IN_MODEL = "not_in_model"
 NOT_MEASURED = "not_measured"  # the training held no scan back on which this organ could be measured
 NOT_LABELLED = "not_labelled"  # the dataset has no label of this organ
 NOWHERE = "nowhere"  # looked for, and in none of the scans
+ALIKE = "alike"  # a change that is a distance from the teacher's own result, not a loss: which is better is not known
 NO_CHANGE = "no_change"  # one of the two values is missing
 
 
@@ -54,7 +55,7 @@ def fromTraining(student: ModelManifest, teacher: ModelManifest | None) -> tuple
         mine = _measure(agreement.get(organ.id), NOT_MEASURED)
         change = Measure(status=NO_CHANGE)
         if mine.value is not None:
-            change = Measure(status=MEASURED, value=mine.value - 1.0, cases=mine.cases)
+            change = Measure(status=ALIKE, value=mine.value - 1.0, cases=mine.cases)
         rows.append(_row(organ, isNew, Measure(status=REFERENCE), mine, change))
     return tuple(rows)
 

@@ -6,6 +6,8 @@ from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.AnnotateWidgets import enable, fillRow, fitColumns, fitHeight, selectedRow
 from OrganIncrementLib.Translation import _
 
+_PATIENT = 1
+
 
 @dataclass(frozen=True)
 class CaseRow:
@@ -63,6 +65,7 @@ class AnnotateCasesPanel:
         ui.caseIdLineEdit.connect("textChanged(QString)", self._showNewCase)
         ui.caseIdLineEdit.connect("returnPressed()", self._onCreate)
         fitColumns(ui.caseTable, stretched=4)
+        ui.caseTable.setColumnHidden(_PATIENT, True)  # there is no room for it beside the checks: it is in the tip
         fitHeight(ui.caseTable, 2, 6)
 
     def show(self, state: CasesState) -> None:
@@ -99,7 +102,8 @@ class AnnotateCasesPanel:
         table.setRowCount(len(cases))
         for row, case in enumerate(cases):
             name = f"▸ {case.id}" if case.isOpen else case.id
-            fillRow(table, row, (name, case.patient, case.status, case.image, case.checks), case.details)
+            tip = "\n".join(filter(None, [_("Patient: {name}").format(name=case.patient or "–"), case.details]))
+            fillRow(table, row, (name, case.patient, case.status, case.image, case.checks), tip)
             if case.id == chosen:
                 table.selectRow(row)
         table.blockSignals(False)

@@ -103,6 +103,9 @@ def _measured(measure):
 def _changed(measure):
     if measure.value is None:
         return _item(*missing(measure.status))
+    if measure.status == rows_.ALIKE:
+        tip = _("Overlap with the teacher's own result. Which of the two is better, Compare tells")
+        return _item(_("{percent:.0f} % alike").format(percent=100 * (1 + measure.value)), tip)
     sign, color = "=", None
     if abs(measure.value) >= NOTHING_LOST:
         sign, color = ("▲", BETTER) if measure.value > 0 else ("▼", WORSE)
