@@ -14,8 +14,8 @@ BOUNDS = ("specialist-mandible", "full-labels", "joint")
 SECOND = ("larynx-bla-uag", "larynx-mib", "larynx-self-training", "specialist-larynx")
 ABLATIONS = (
     "bla-uag", "no-uncertainty", "u-paper", "u-relative", "u-inverse", "u-exp", "q-1", "q-3", "q-6", "kl-reverse",
-    "kl-forward-smoothed", "smoothing-0.1", "distillation-10", "mib-start", "no-new-dice", "no-old-dice", "paper-terms",
-    "paper", "larynx-bla-uag", "larynx-distillation-10",
+    "kl-forward-smoothed", "distillation-10", "paper-terms", "paper", "larynx-bla-uag", "larynx-no-uncertainty",
+    "larynx-distillation-10",
 )  # fmt: skip
 _ORGANS = (*OLD, "mandible", "larynx")
 _HEADS = ("run", "brainstem", "spinal cord", "parotid r", "parotid l", "mandible", "larynx")
