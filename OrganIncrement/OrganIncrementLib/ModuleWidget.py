@@ -23,14 +23,15 @@ class OrganModuleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     formNames: tuple[str, ...] = ()
 
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
         self.ui = None
         self.logic = None
         self.controller = None
         self._parameterNode = None
-        self._guiTag = None
+        self._guiTag = self._observerTag = None
         self._timer = None
+        self._isHidden = False
+        VTKObservationMixin.__init__(self)
+        ScriptedLoadableModuleWidget.__init__(self, parent)  # last: without a parent it makes one and calls setup
 
     def makeController(self, ui):
         """The controller of this module; imported here, so that Slicer's start does not pay for it."""
@@ -68,10 +69,12 @@ class OrganModuleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         """The module is shown: take the parameter node up again, which a closed scene may have taken away."""
+        self._isHidden = False
         self._attach()
 
     def exit(self):
         """The module is hidden: its widgets no longer follow the parameter node; jobs are watched on."""
+        self._isHidden = True
         self._detach()
 
     def cleanup(self):
@@ -80,11 +83,13 @@ class OrganModuleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._timer.stop()
             self._timer.disconnect("timeout()", self._onTick)
             self._timer = None
-        self._detach()
-        self.removeObservers()
-        if self.controller is not None:
-            self.controller.close()
-            self.controller = None
+        try:
+            self._detach()
+        finally:  # whatever has gone already, no process may stay behind
+            self.removeObservers()
+            controller, self.controller = self.controller, None
+            if controller is not None:
+                controller.close()
 
     def onReload(self):
         """Developers' reload: what the modules share is read again too."""
@@ -97,26 +102,29 @@ class OrganModuleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._parameterNode = self.parametersOf(self.logic.getParameterNode())
         self._guiTag = self._parameterNode.connectGui(self.ui)
-        self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        # not by the mixin, which keeps what it observed, and so every node that was ever attached, until cleanup
+        self._observerTag = self._parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
         self.controller.attach(self._parameterNode)
 
     def _detach(self):
         if self._parameterNode is None:
             return
         self._parameterNode.disconnectGui(self._guiTag)
-        self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
-        self._parameterNode = self._guiTag = None
+        self._parameterNode.RemoveObserver(self._observerTag)
+        self._parameterNode = self._guiTag = self._observerTag = None
         self.controller.detach()
 
     def _onParametersModified(self, caller=None, event=None):
-        self.controller.parametersModified()
+        if not slicer.mrmlScene.IsImporting():  # what comes is not whole yet: _onSceneIsThere takes it up
+            self.controller.parametersModified()
 
     def _onSceneCloses(self, caller=None, event=None):
         self._detach()
 
     def _onSceneIsThere(self, caller=None, event=None):
         self._detach()  # an imported scene may have brought another parameter node
-        self._attach()
+        if not self._isHidden:  # a hidden module takes no keys and no views; `enter` attaches it
+            self._attach()
 
     def _onTick(self):
         if self.controller is not None:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from OrganIncrementLib.Engine.Paths import isThere
 from OrganIncrementLib.Translation import _
 
 CATEGORY = "OrganIncrement"
@@ -41,7 +42,7 @@ def samplesThere(services):
     """The samples that are in the workspace already (SampleFiles): asking costs three looks at the disk."""
     folder = services.workspace.samplesFolder
     paths = {name: folder / fileName for name, fileName in FILE_NAMES.items()}
-    return SampleFiles(**{name: path for name, path in paths.items() if path.exists()})
+    return SampleFiles(**{name: path for name, path in paths.items() if isThere(path)})
 
 
 def rememberSamples(services):

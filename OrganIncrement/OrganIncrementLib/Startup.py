@@ -1,4 +1,4 @@
-"""What the extension adds to Slicer once it has started: sample data and terminology. Cheap, and only once."""
+"""What the extension adds to Slicer once it has started: sample data, terminology, a layout. Cheap, and only once."""
 
 import slicer
 
@@ -9,12 +9,13 @@ def registerAtStartup():
 
 
 def register():
-    """Register sample data and terminology; what one lacks does not hinder the other, nor Slicer's start."""
+    """Register sample data, terminology and layout; what one lacks does not hinder the others, nor Slicer's start."""
     import logging
 
     from OrganIncrementLib import Samples, TerminologyFiles
+    from OrganIncrementLib.Logics import PlotLayout
 
-    for part in (Samples, TerminologyFiles):
+    for part in (Samples, TerminologyFiles, PlotLayout):
         try:
             part.register()
         except Exception:  # an exception here would disturb a Slicer in which the user wants something else

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from organincrement.contract.model import LineageStep, ModelManifest
 from OrganIncrementLib.Engine.JobList import jobFoldersIn
+from OrganIncrementLib.Engine.Paths import isFile, isFolder, isThere
 from OrganIncrementLib.Settings import DictStore, Settings
 from OrganIncrementLib.Translation import _
 from OrganIncrementLib.WorkspaceEntries import DatasetEntry, EntryCache, ModelEntry, readModel
@@ -64,7 +65,7 @@ class Workspace:
     @property
     def problem(self) -> str:
         """Why nothing can be kept here, for people; "" where all is well or can be made."""
-        if self.root.exists() and not self.root.is_dir():
+        if isThere(self.root) and not isFolder(self.root):
             return _("{path} is a file, not a folder: rename it, so that a folder can be made in its place.").format(
                 path=self.root
             )
@@ -72,13 +73,13 @@ class Workspace:
 
     def models(self) -> list[ModelEntry]:
         """All packages: those here, those added, and the students of finished jobs; damaged ones with a problem."""
-        here = [path for path in _entriesOf(self.modelsFolder) if path.is_dir() or path.suffix == ".oimodel"]
-        students = [path / "student" for path in self.jobFolders() if (path / "student" / "model.json").is_file()]
+        here = [path for path in _entriesOf(self.modelsFolder) if isFolder(path) or path.suffix == ".oimodel"]
+        students = [path / "student" for path in self.jobFolders() if isFile(path / "student" / "model.json")]
         return [self._cache.model(path) for path in _unique([*here, *self._added(_MODELS_KEY), *students])]
 
     def datasets(self) -> list[DatasetEntry]:
         """All datasets: those here and those added; damaged ones with a problem."""
-        here = [path for path in _entriesOf(self.datasetsFolder) if path.is_dir()]
+        here = [path for path in _entriesOf(self.datasetsFolder) if isFolder(path)]
         return [self._cache.dataset(path) for path in _unique([*here, *self._added(_DATASETS_KEY)])]
 
     def jobFolders(self) -> list[Path]:
@@ -166,7 +167,7 @@ def safeName(name: str) -> str:
 
 def _folderOf(path: Path | str, name: str) -> Path:
     path = Path(path).absolute()
-    return path.parent if path.name == name and path.is_file() else path
+    return path.parent if path.name == name and isFile(path) else path
 
 
 def _free(folder: Path, name: str) -> Path:
@@ -181,7 +182,7 @@ def _free(folder: Path, name: str) -> Path:
 def _entriesOf(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 

@@ -10,6 +10,7 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.files import resolve_inside
 from organincrement.contract.model import ModelManifest
 from organincrement.contract.package import manifest_sha256, read_manifest
+from OrganIncrementLib.Engine.Paths import isFile, isFolder, isThere
 from OrganIncrementLib.Engine.Words import oneLine
 from OrganIncrementLib.Translation import _
 
@@ -71,7 +72,7 @@ class EntryCache:
         return known[1]
 
     def _readDataset(self, path: Path) -> DatasetEntry:
-        if not (path / "dataset.json").exists():
+        if not isThere(path / "dataset.json"):
             return DatasetEntry(path, None, problem=_("{name} is no dataset, or was deleted.").format(name=path.name))
         try:
             folder = DatasetFolder.open(path)
@@ -102,7 +103,7 @@ class EntryCache:
 
 def readModel(path: Path) -> ModelEntry:
     """A package, whether it is whole or not; its weights are looked for, not read."""
-    if not path.exists():
+    if not isThere(path):
         return ModelEntry(path, None, _("{name} was moved or deleted.").format(name=path.name))
     try:
         manifest = read_manifest(path)
@@ -114,8 +115,8 @@ def readModel(path: Path) -> ModelEntry:
 
 def _halfCopied(path: Path) -> str:
     """What a copy looks like that is not finished: a zip without its end, or a folder without its model.json."""
-    broken = path.is_file() and not zipfile.is_zipfile(path)
-    if broken or (path.is_dir() and not (path / "model.json").exists()):
+    broken = isFile(path) and not zipfile.is_zipfile(path)
+    if broken or (isFolder(path) and not isThere(path / "model.json")):
         return _("{name} is not a whole model package: it may still be being copied. Copy it again.").format(
             name=path.name
         )
@@ -125,7 +126,7 @@ def _halfCopied(path: Path) -> str:
 def _lackingWeights(path: Path, manifest: ModelManifest) -> str:
     sizes = _sizesIn(path)
     for weights in manifest.weights:
-        size = sizes.get(weights.file) if path.is_file() else _sizeOf(path, weights.file)
+        size = sizes.get(weights.file) if isFile(path) else _sizeOf(path, weights.file)
         if size != weights.bytes:
             return _("{name} is not whole ({file} is missing or too short): copy it again.").format(
                 name=path.name, file=weights.file
@@ -134,7 +135,7 @@ def _lackingWeights(path: Path, manifest: ModelManifest) -> str:
 
 
 def _sizesIn(path: Path) -> dict[str, int]:
-    if path.is_dir():
+    if isFolder(path):
         return {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -170,5 +171,5 @@ def _signature(path: Path) -> Signature:
             return (found.st_mtime_ns, found.st_size)
         with os.scandir(path) as entries:
             return tuple(sorted((e.name, e.stat().st_mtime_ns, e.stat().st_size) for e in entries))
-    except OSError as error:
-        return (error.errno,)
+    except (OSError, ValueError) as error:  # ValueError: no system has a file of that name
+        return (getattr(error, "errno", None),)

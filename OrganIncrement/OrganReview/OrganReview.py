@@ -73,11 +73,13 @@ class OrganReviewWidget(OrganModuleWidget):
     def enter(self):
         """The module is shown: its keys work."""
         OrganModuleWidget.enter(self)
-        self.controller.setShown(True)
+        if self.controller is not None:
+            self.controller.setShown(True)
 
     def exit(self):
         """The module is hidden: its keys belong to others again."""
-        self.controller.setShown(False)
+        if self.controller is not None:
+            self.controller.setShown(False)
         OrganModuleWidget.exit(self)
 
 

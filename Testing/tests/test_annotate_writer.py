@@ -146,3 +146,31 @@ def test_damaged_cases_are_listed_with_their_reason(dataset):
 def test_free_ids_tell_nobodys_name():
     assert nextCaseId([]) == "case_0001"
     assert nextCaseId(["case_0001", "Case_0002", "pt_1"]) == "case_0003"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_disk_that_is_full_after_the_label_puts_the_label_back(dataset, monkeypatch, links):
+    approved = writeLabel(dataset, "pt_1", np.roll(LABEL, 1, 0), ["liver"], status="approved")
+    before = left(dataset)
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dataset, "save_case", full)
+    if not links:
+        monkeypatch.setattr(type(dataset.path), "hardlink_to", full)
+    with pytest.raises(CaseError, match="disk is full"):
+        save(dataset, approved)
+    assert left(dataset) == before, "the approved label and its case are what they were"
+
+
+def test_a_disk_that_is_full_after_a_first_label_leaves_none(dataset, monkeypatch):
+    before = left(dataset)
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dataset, "save_case", full)
+    with pytest.raises(CaseError, match="disk is full"):
+        save(dataset, dataset.case("pt_1"))
+    assert left(dataset) == before

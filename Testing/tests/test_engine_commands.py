@@ -1,11 +1,13 @@
 """Programs beside Slicer: looked at without waiting, ended with all that they started, told of in words."""
 
+import subprocess
 import sys
 import time
 
 import pytest
 from engine_jobs import isGone, python, until, untilEnded
 
+from OrganIncrementLib.Engine import ProcessTree
 from OrganIncrementLib.Engine.BackgroundCommand import BackgroundCommand
 from OrganIncrementLib.Engine.Progress import Progress, progressOf
 
@@ -155,6 +157,22 @@ def test_a_crash_leaves_no_worker_behind():
     command = ended(code)
     assert command.state == "failed"
     until(lambda: isGone(int(command.output)), 5)
+
+
+def test_in_windows_a_process_is_not_ended_before_its_children_are_found(monkeypatch):
+    """There, a program that looks from parent to child does it; of a parent that has gone it finds no child."""
+    monkeypatch.setattr(ProcessTree, "_WINDOWS", True)
+    monkeypatch.setattr(ProcessTree, "killTree", lambda pid: subprocess.Popen(python("import time; time.sleep(60)")))
+    process, tree = subprocess.Popen(python("import time; time.sleep(60)")), None
+    try:
+        tree = ProcessTree.ProcessTree(process)
+        tree.kill()
+        time.sleep(0.2)
+        assert process.poll() is None
+    finally:
+        for one in filter(None, (process, tree and tree._killer)):
+            one.kill()
+            one.wait()
 
 
 def test_a_command_that_was_never_started_can_be_cancelled_and_closed():

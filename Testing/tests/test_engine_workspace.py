@@ -181,7 +181,7 @@ def test_a_root_that_is_a_file_is_said_in_words(tmp_path, act):
     (tmp_path / "file").write_text("mine")
     workspace = Workspace(tmp_path / "file")
     assert (workspace.models(), workspace.datasets(), workspace.jobFolders()) == ([], [], [])
-    assert "is a file, not a folder: choose another" in workspace.problem
+    assert "is a file, not a folder: rename it" in workspace.problem
     with pytest.raises(WorkspaceError, match="is a file, not a folder"):
         getattr(workspace, act)(*{"resultFolder": ("0" * 64, "x"), "planFile": ()}.get(act, ("x",)))
     assert (tmp_path / "file").read_text() == "mine"

@@ -172,6 +172,16 @@ def test_layout_chosen_by_the_user_since_stays(plots):
     assert layouts.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
 
 
+def test_slicer_knows_the_layout_from_its_start_and_does_not_start_with_it(slicerApp, expectErrors):
+    expectErrors(str(PlotLayout.LAYOUT))  # VTK complains of a layout that nobody has described
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    node.SetViewArrangement(PlotLayout.LAYOUT)  # as a restored window, or a scene, asks for
+    PlotLayout.register()
+    PlotLayout.register()
+    assert node.IsLayoutDescription(PlotLayout.LAYOUT)
+    assert node.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+
+
 def test_in_a_layout_of_slicer_with_one_plot_it_shows_the_dice(plots):
     plots.update(job())
     plots.showIn(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView)

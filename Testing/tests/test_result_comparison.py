@@ -98,7 +98,7 @@ def test_verdict_names_the_organ_and_the_plans_threshold(section):
     rows[0]["dice"] = 0.93
     changed(student, agreement_with_teacher=rows, recommended=True)
     section.controller.modelsChanged()
-    assert section.ui.recommendationLabel.text.startswith("Recommended")
+    assert section.ui.recommendationLabel.text.startswith("It keeps the old organs")
     assert "hardly learned the new organ (Dice): Stomach 0.00" in section.ui.recommendationLabel.text
     assert cells(section, 4)[0] == "93 % alike"
 

@@ -138,7 +138,7 @@ def test_engine_that_dies_is_told_and_leaves_nothing(start, engineScript, settle
 
 
 def test_cancel_ends_the_engine_and_leaves_nothing(start, engineScript, settle, workFolder, tmp_path):
-    engineScript(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    engineScript(f'#!/bin/sh\ncase "$*" in *segment*) echo $$ > {tmp_path}/pid;; esac\nexec sleep 60\n')
     module = start()
     module.ui.applyButton.click()
     settle(until=written(tmp_path / "pid"), seconds=30)
@@ -203,7 +203,7 @@ def test_student_that_is_not_recommended_asks_first(start, engineScript, settle,
 
 
 def test_closing_the_module_ends_the_engine(start, engineScript, settle, tmp_path):
-    engineScript(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    engineScript(f'#!/bin/sh\ncase "$*" in *segment*) echo $$ > {tmp_path}/pid;; esac\nexec sleep 60\n')
     module = start()
     module.ui.applyButton.click()
     settle(until=written(tmp_path / "pid"), seconds=30)

@@ -21,6 +21,7 @@ from review_clicks import (
 
 from harness import records
 from organincrement.contract.files import locked
+from OrganIncrementLib.Logics.CaseLabels import editStamp
 
 
 @pytest.fixture
@@ -177,6 +178,20 @@ def test_a_colleague_who_writes_is_waited_for_by_the_reviewer_not_by_the_window(
         assert time.monotonic() - started < 1.5
     assert "Somebody else is writing" in dialogTexts()[0]
     ui.approveButton.click()
+    assert folder.case("a").status == "approved"
+
+
+def test_a_label_that_slicer_only_keeps_in_another_way_is_approved(tmp_path, opened):
+    """As when a scene is saved, for which Slicer merges labelmaps."""
+    folder = plainDataset(tmp_path)
+    widget = opened(folder.path)
+    clickCase(widget.ui, "a")
+    label = widget._parameterNode.label
+    before = editStamp(label)
+    label.GetSegmentation().SeparateSegmentLabelmap(label.GetSegmentation().GetNthSegmentID(0))
+    label.GetSegmentation().CollapseBinaryLabelmaps(True)
+    assert editStamp(label) != before
+    widget.ui.approveButton.click()
     assert folder.case("a").status == "approved"
 
 

@@ -100,7 +100,7 @@ class AnnotateController:
         """The module goes, or is reloaded."""
         slicer.mrmlScene.RemoveObserver(self._closeTag)
         self.tasks.close()
-        self.editor.exit()
+        self.editor.close()
         self.session.parameters = None
 
     def showCase(self, datasetPath, caseId: str) -> bool:
@@ -157,15 +157,17 @@ class AnnotateController:
 
     def _onSceneCloses(self, caller=None, event=None) -> None:
         """While the module is hidden nobody else asks; what was drawn in the Segment Editor module counts too."""
-        if self._left is None or self.session.parameters is not None:
+        if self.session.parameters is not None:
             return
-        self.session.parameters = self.drawing.found(self._left)
         try:
-            if self.drawing.isTouched() and self.drawing.isUnsaved():
-                self._askBeforeClosing()
+            if self._left is not None:
+                self.session.parameters = self.drawing.found(self._left)
+                if self.drawing.isTouched() and self.drawing.isUnsaved():
+                    self._askBeforeClosing()
         finally:
             self.session.parameters = self._left = None
             self.session.takeCase(None)
+            self.editor.exit()  # lets go of the segmentation
 
     def _askBeforeClosing(self) -> None:
         session = self.session

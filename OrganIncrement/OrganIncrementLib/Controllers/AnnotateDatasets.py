@@ -10,6 +10,7 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.files import locked
 from organincrement.contract.labels import LabelSpace, Organ
 from organincrement.contract.organs import organ_from_name, search_organs
+from OrganIncrementLib.Engine.Paths import isFolder
 from OrganIncrementLib.Logics.CaseChecks import sideOf
 from OrganIncrementLib.Logics.CaseErrors import CaseError, inWords
 from OrganIncrementLib.Logics.CaseWriter import LOCK_WAIT_S
@@ -167,8 +168,8 @@ class AnnotateDatasets:
         parent = services.dialogs.folder(_("Where to keep the dataset “{name}”").format(name=name), self._startFolder())
         if parent is None:
             return False
-        target = parent if parent.is_dir() and not any(parent.iterdir()) else parent / safeName(name)
-        with inWords(target):
+        with inWords(parent):
+            target = parent if isFolder(parent) and not any(parent.iterdir()) else parent / safeName(name)
             if target.exists() and any(target.iterdir()):
                 raise CaseError(_("{path} holds files already: choose an empty folder.").format(path=target))
             DatasetFolder.create(target, Dataset(name=name, modality=modality, organs=tuple(self._newOrgans)))
@@ -212,4 +213,4 @@ def statusText(status: str) -> str:
 def readOnly(path: Path) -> bool:
     """Whether a folder cannot be written; not certain on Windows, where writing tells."""
     follows = os.access in os.supports_effective_ids
-    return path.is_dir() and not os.access(path, os.W_OK, effective_ids=follows)
+    return isFolder(path) and not os.access(path, os.W_OK, effective_ids=follows)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import slicer
 
 from OrganIncrementLib.Controllers.AnnotateDatasets import readOnly, statusText
+from OrganIncrementLib.Engine.Words import oneLine
 from OrganIncrementLib.Logics import CaseLabels, CaseScene
 from OrganIncrementLib.Logics.CaseErrors import CaseError, inWords
 from OrganIncrementLib.Logics.CaseWriter import CaseConflictError, CaseWriter
@@ -39,7 +40,8 @@ class AnnotateDrawing:
                 case = session.folder.case(caseId)
             volume, segmentation, isResampled = self._load(case)
         except CaseError as error:
-            dialogs.error(str(error))
+            reason = oneLine(error, session.folder.path)
+            dialogs.error(_("Case {id} cannot be opened. {reason}").format(id=caseId, reason=reason))
             session.changed()
             return False
         if volume is None:
@@ -66,11 +68,12 @@ class AnnotateDrawing:
             try:
                 with inWords(session.folder.path):
                     session.takeCase(session.recalled(session.folder.case(caseId)))
+                drawn = set(self.arrays().drawn())
             except CaseError:
                 session.takeCase(None)
                 return
-            drawn = set(self.arrays().drawn())
             session.absent = set(session.opened.annotated) - drawn
+        segmentation.SetDisplayVisibility(True)  # another module may have shown another scan meanwhile
         self.showInEditor()
 
     def showInEditor(self) -> None:
@@ -97,7 +100,7 @@ class AnnotateDrawing:
     def isUnsaved(self) -> bool:
         """Whether the dataset holds another label than the scene; looks at every voxel."""
         session = self._session
-        volume, _segmentation = self.nodes
+        volume, segmentation = self.nodes
         if volume is None or session.folder is None:
             return False
         if not self.isTouched():
@@ -107,6 +110,8 @@ class AnnotateDrawing:
         except CaseError:
             return True
         same = self._digest(arrays) == session.parameters.savedDigest
+        if same:  # Slicer touches labelmaps too: when it saves a scene, it merges them
+            session.stamp = CaseLabels.editStamp(segmentation)
         return not same or self._annotated(arrays) != set(session.opened.annotated)
 
     def leave(self) -> bool:

@@ -15,6 +15,9 @@ class AnnotateEditor:
     def __init__(self, ui) -> None:
         self._widget = self._made(ui)
         self._isEntered = False
+        self._factory = self._effectFactory()
+        if self._factory is not None:  # at Slicer's start, some tools are registered after the module is shown
+            self._factory.connect("effectRegistered(QString)", self._onEffectRegistered)
         self._call("setMaximumNumberOfUndoStates", 10)
         for name in ("SegmentationNodeSelectorVisible", "SourceVolumeNodeSelectorVisible",
                      "SwitchToSegmentationsButtonVisible"):  # fmt: skip
@@ -44,13 +47,22 @@ class AnnotateEditor:
         if slicer.mrmlScene.IsClosing():
             self._call("setSegmentationNode", None)
 
+    def close(self) -> None:
+        """The module goes."""
+        self.exit()
+        if self._factory is not None:
+            self._factory.disconnect("effectRegistered(QString)", self._onEffectRegistered)
+            self._factory = None
+
     def show(self, segmentation, volume) -> None:
         """Draw on a case; None for both: on nothing."""
         if segmentation is None:
             self._call("setActiveEffect", None)
-        self._call("setSegmentationNode", segmentation)
-        name = "setSourceVolumeNode" if hasattr(self._widget, "setSourceVolumeNode") else "setMasterVolumeNode"
-        self._call(name, volume)
+        # before the widget has its node it takes none, and there is nothing to let go of
+        if segmentation is not None or self._call("mrmlSegmentEditorNode") is not None:
+            self._call("setSegmentationNode", segmentation)
+            name = "setSourceVolumeNode" if hasattr(self._widget, "setSourceVolumeNode") else "setMasterVolumeNode"
+            self._call(name, volume)
         if self._widget is not None:
             self._widget.enabled = segmentation is not None
             self._widget.toolTip = "" if segmentation is not None else _("Open a case first.")
@@ -81,6 +93,14 @@ class AnnotateEditor:
             ui.segmentEditorHolder.layout().addWidget(widget)
             ui.segmentEditorWidget = widget
         return widget
+
+    def _effectFactory(self):
+        """Who knows all tools of the Segment Editor; None where nobody does, or there is no editor."""
+        kind = getattr(slicer, "qSlicerSegmentEditorEffectFactory", None)
+        return kind.instance() if hasattr(kind, "instance") and self._widget is not None else None
+
+    def _onEffectRegistered(self) -> None:
+        self._call("updateEffectList")
 
     def _editorNode(self):
         node = slicer.mrmlScene.GetSingletonNode(TAG, "vtkMRMLSegmentEditorNode")

@@ -61,7 +61,7 @@ class AnnotateImporting:
                 sign = "✗" if row["kind"] == "problem" else "·"
                 text = f"{sign} {row['file'] or ''} {row['message']}; {row['what_to_do']}"
                 findings.setdefault(row["case"] or "", []).append(" ".join(text.split()))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             session.services.dialogs.error(
                 _("The dataset could not be checked. {reason}").format(reason=command.message)
             )

@@ -7,7 +7,7 @@ from organincrement.contract.dataset import Case, DatasetFolder
 from organincrement.contract.errors import ContractError
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Logics.CaseChecks import Check
-from OrganIncrementLib.Logics.CaseErrors import CaseError, inWords
+from OrganIncrementLib.Logics.CaseErrors import CaseError, inWords, noDatasetText
 from OrganIncrementLib.Logics.CaseWriter import ListedCase, listCases
 from OrganIncrementLib.Translation import _
 
@@ -65,7 +65,9 @@ class AnnotateSession:
             try:
                 folder = DatasetFolder.open(path)
             except ContractError as error:
-                reason = _("This folder is no dataset that can be opened: {reason}").format(reason=error)
+                reason = _("This folder is no dataset that can be opened: {reason}").format(
+                    reason=noDatasetText(error, Path(path))
+                )
                 raise CaseError(reason) from error
         if self.folder is None or folder.path != self.folder.path:
             self.findings = None

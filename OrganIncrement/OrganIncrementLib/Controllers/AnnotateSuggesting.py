@@ -6,6 +6,7 @@ from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
 from organincrement.contract.results import Suggestions
 from OrganIncrementLib.Controllers.AnnotateSession import WHO_KEY
+from OrganIncrementLib.Engine.Paths import isFolder
 from OrganIncrementLib.Logics.CaseErrors import CaseError
 from OrganIncrementLib.Logics.CaseScene import loadScan, showScan
 from OrganIncrementLib.Panels.AnnotateNextPanel import AnnotateNextPanel, NextState, SuggestionRow
@@ -42,7 +43,7 @@ class AnnotateSuggesting:
         parameters = self._session.parameters
         if parameters is None or not parameters.candidateFolder:
             return _("Choose a folder of scans first.")
-        if not Path(parameters.candidateFolder).is_dir():
+        if not isFolder(parameters.candidateFolder):
             return _("This folder is not there: choose another.")
         if not parameters.modelPath:
             return _("Choose a model first.")

@@ -1,6 +1,5 @@
 """Section 2, on request: the import of scans and labels as a dataset, in the background."""
 
-from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -8,6 +7,7 @@ from slicer.i18n import tr as _
 from organincrement.contract.errors import ContractError
 from organincrement.contract.organs import organ_from_name, search_organs
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
+from OrganIncrementLib.Engine.Paths import isThere
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.ImportPanel import ImportPanel, ImportState
 from OrganIncrementLib.Workspace import WorkspaceError
@@ -61,11 +61,11 @@ class ImportController:
         missing = []
         if not parameters.importImages.strip():
             missing.append(_("choose the folder with the scans"))
-        elif not Path(parameters.importImages.strip()).exists():
+        elif not isThere(parameters.importImages.strip()):
             missing.append(_("the folder with the scans is not there"))
         if not parameters.importLabels.strip():
             missing.append(_("choose the folder with the label files"))
-        elif not Path(parameters.importLabels.strip()).exists():
+        elif not isThere(parameters.importLabels.strip()):
             missing.append(_("the folder with the label files is not there"))
         if not parameters.importOrgan.strip():
             missing.append(_("name the organ"))

@@ -146,17 +146,21 @@ class JobsController:
         self._plots.update(_drawable(self._view.series))
 
     def _onPause(self) -> None:
+        if self._path is None:  # its folder went while the button was under the mouse
+            return
         try:
             self._runner.pause(self._path)
         except JobError as error:
             self._services.dialogs.error(str(error))
 
     def _onResume(self) -> None:
-        if not self._resume.running:
+        if self._path is not None and not self._resume.running:
             self._resume.start(self._runner.resume(self._path), _("Going on"))
             self._show()
 
     def _onCancel(self) -> None:
+        if self._path is None:
+            return
         question = _("Give up the training {name}? What it has learned so far is lost.").format(name=self._path.name)
         if not self._services.dialogs.confirm(question):
             return

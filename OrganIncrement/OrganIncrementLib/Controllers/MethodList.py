@@ -72,7 +72,7 @@ def methodsFrom(text: str) -> tuple[Method, ...]:
     """The methods of what `organincrement methods --json` printed. Raises: ValueError where it is something else."""
     try:
         return tuple(_method(described) for described in json.loads(text))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"The engine's list of methods cannot be read: {error}") from error
 
 
@@ -81,7 +81,7 @@ def keptMethods(folder: Path) -> tuple[Method, ...]:
     try:
         kept = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         return methodsFrom(kept["methods"]) if kept["engine"] == _engineMark() else ()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()
 
 

@@ -50,6 +50,8 @@ class ResultView:
     def attach(self, parameters):
         """Follow a parameter node."""
         self._parameters = parameters
+        if any(node is not None and not node.GetDisplayVisibility() for node in self._shownNodes()):
+            self._shown = None  # another module showed another scan meanwhile
         self.parametersModified()
 
     def detach(self):
@@ -131,6 +133,13 @@ class ResultView:
             volume_mm3=region.volume_mm3, mean=region.mean,
         )  # fmt: skip
         self._show(*self._pair(), self._which(*self._pair()))
+
+    def _shownNodes(self):
+        """The nodes whose outlines were shown last, of those that are still there."""
+        teacher, student = self._pair()
+        which = self._which(teacher, student)
+        wanted = {TEACHER: (teacher,), STUDENT: (student,), DIFFERENCE: ()}[which]
+        return wanted if self._shown is not None else ()
 
     def _onShown(self, which):
         if self._parameters is not None:

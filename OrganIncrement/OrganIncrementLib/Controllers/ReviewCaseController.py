@@ -8,6 +8,7 @@ from OrganIncrementLib.Controllers.ReviewRows import statusText
 from OrganIncrementLib.Logics import SegmentOverlap
 from OrganIncrementLib.Logics.CaseLoader import CaseNodes, centreOn, isEdited, loadCase, removeNodes
 from OrganIncrementLib.Logics.LogicError import LogicError
+from OrganIncrementLib.Logics.OtherOutlines import setAside
 from OrganIncrementLib.Logics.RegionWalk import RegionWalk
 from OrganIncrementLib.Logics.ReviewDataset import ReviewError
 from OrganIncrementLib.Logics.UncertaintyDisplay import UncertaintyDisplay
@@ -69,6 +70,7 @@ class ReviewCaseController:
         session.forgetRows()
         self._write(caseId, nodes)
         slicer.util.setSliceViewerLayers(background=nodes.image, fit=True)
+        setAside(nodes.label, nodes.model)
         self._walk = RegionWalk(opened.regions)
         self._region = None
         self.applyDisplay()

@@ -12,7 +12,7 @@ from OrganIncrementLib.Controllers.ReviewRunController import ReviewRunControlle
 from OrganIncrementLib.Controllers.ReviewSession import ReviewSession
 from OrganIncrementLib.Logics import ReviewOrder
 from OrganIncrementLib.Logics.CaseThumbnails import CaseThumbnails
-from OrganIncrementLib.Logics.ReviewDataset import ReviewDataset, ReviewError, tamperedText
+from OrganIncrementLib.Logics.ReviewDataset import ReviewDataset, ReviewError, goneText, tamperedText
 from OrganIncrementLib.Panels.ReviewCasesPanel import ReviewCasesPanel, ReviewCasesState
 from OrganIncrementLib.Panels.ReviewShortcuts import ReviewShortcuts
 from OrganIncrementLib.Services import Services
@@ -224,6 +224,8 @@ class ReviewController:
             return self._problem, bool(self._problem)
         if dataset.record.problem:
             return "⚠ " + tamperedText(dataset.record.problem), True
+        if dataset.isGone:
+            return "⚠ " + goneText(dataset.path), True
         texts = []
         if dataset.readOnly:
             texts.append(_("You may only read this dataset: look at the cases, but decisions cannot be recorded."))

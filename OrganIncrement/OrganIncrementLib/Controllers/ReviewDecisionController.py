@@ -6,7 +6,7 @@ from OrganIncrementLib.Controllers.ReviewRows import statusText
 from OrganIncrementLib.Logics import ReviewOrder
 from OrganIncrementLib.Logics.CaseLoader import isEdited
 from OrganIncrementLib.Logics.ModuleSwitch import showCaseInAnnotate
-from OrganIncrementLib.Logics.ReviewDataset import Decision, ReviewError, tamperedText
+from OrganIncrementLib.Logics.ReviewDataset import Decision, ReviewError, goneText, tamperedText
 from OrganIncrementLib.Panels.ReviewDecisionPanel import ReviewDecisionPanel, ReviewDecisionState
 from OrganIncrementLib.Translation import _
 
@@ -105,6 +105,8 @@ class ReviewDecisionController:
             return _("Open a case first.")
         if dataset.record.problem:
             return tamperedText(dataset.record.problem)
+        if dataset.isGone:
+            return goneText(dataset.path)
         if dataset.readOnly:
             return _("You may not write in this dataset's folder: ask its owner for permission, or copy the dataset.")
         return ""
@@ -121,7 +123,10 @@ class ReviewDecisionController:
             return why or opened.noLabel
         if self._status() == "approved" and not opened.changed:
             return _("This case is approved already.")
-        label = self.session.parameters.label if self.session.parameters else None
+        parameters = self.session.parameters
+        label = parameters.label if parameters else None
+        if parameters is not None and (label is None or parameters.image is None):
+            return _("The scan or the label was deleted from the scene: open the case again, and look at it.")
         if isEdited(opened, label):
             return _("The label was drawn on in this scene, which is not saved: the file, not what you see, would be "
                      "approved. Correct it in OrganAnnotate, or open the case again.")  # fmt: skip

@@ -104,7 +104,9 @@ class SegmentRun:
 
     def _onEnded(self, command):
         isWhole = command.state == "finished" and (self.folder / "report.json").is_file()
-        self.message = "" if isWhole else command.message
+        said = command.message or _("The engine gave no answer.")
+        noResult = _("The engine ended without a result: choose another Python for it (section 3, Advanced, Engine…).")
+        self.message = "" if isWhole else noResult if command.state == "finished" else said
         self._end(DONE if isWhole else CANCELLED if command.state == "cancelled" else FAILED)
 
     def _end(self, state):

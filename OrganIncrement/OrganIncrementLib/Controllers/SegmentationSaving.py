@@ -16,6 +16,10 @@ _SEGMENTATION, _NIFTI = ".seg.nrrd", ".nii.gz"
 
 def saveSegmentation(segmentation, volume, dialogs):
     """Ask where to, and write. Returns: the path, None where nothing was written; the user knows why."""
+    if not segmentation.GetSegmentation().GetNumberOfSegments():
+        dialogs.error(_("{name} has no segment any longer: press Apply to segment the scan again.").format(
+            name=segmentation.GetName()))  # fmt: skip
+        return None
     filters = ";;".join((_("Slicer segmentation (*.seg.nrrd)"), _("NIfTI label map (*.nii.gz)")))
     path = dialogs.saveFile(_("Export the segmentation"), filters, f"{safeName(segmentation.GetName())}{_SEGMENTATION}")
     if path is None:

@@ -16,10 +16,7 @@ def verdictOf(manifest, threshold):
         return UNKNOWN, ""
     lowest = lowestAgreement(manifest)
     if manifest.metrics.recommended:
-        if lowest is None:
-            return RECOMMENDED, _("Recommended.") + _hardlyLearned(manifest)
-        sentence = _("Recommended: every old organ agrees with the teacher (lowest: {organ}, {dice:.2f}).")
-        return RECOMMENDED, sentence.format(organ=lowest[0], dice=lowest[1]) + _hardlyLearned(manifest)
+        return RECOMMENDED, _recommendation(lowest, _hardlyLearned(manifest))
     if lowest is None:
         reason = _("it could not be measured whether it still agrees with its teacher")
     elif threshold is not None and lowest[1] >= threshold:
@@ -33,15 +30,23 @@ def verdictOf(manifest, threshold):
     return NOT_RECOMMENDED, _("NOT recommended: {reason}.").format(reason=reason)
 
 
+def _recommendation(lowest, poor):
+    """What speaks for a student, and of new organs that it hardly learned, which the recommendation is not about."""
+    if poor:
+        sentence = _("It keeps the old organs, but it hardly learned the new organ (Dice): {organs}. Train for longer.")
+        return sentence.format(organs=poor)
+    if lowest is None:
+        return _("Recommended.")
+    sentence = _("Recommended: every old organ agrees with the teacher (lowest: {organ}, {dice:.2f}).")
+    return sentence.format(organ=lowest[0], dice=lowest[1])
+
+
 def _hardlyLearned(manifest):
-    """A warning of new organs that the recommendation, which is about old organs, says nothing of."""
+    """The new organs with a poor Dice, "" for none."""
     old = {row.organ for row in manifest.metrics.agreement_with_teacher}
     names = {organ.id: organ.name for organ in manifest.organs}
     poor = [row for row in manifest.metrics.validation if row.organ not in old and row.dice is not None]
-    poor = [f"{names.get(row.organ, row.organ)} {row.dice:.2f}" for row in poor if row.dice < HARDLY_LEARNED]
-    return (
-        " " + _("But it hardly learned the new organ (Dice): {organs}.").format(organs=", ".join(poor)) if poor else ""
-    )
+    return ", ".join(f"{names.get(row.organ, row.organ)} {row.dice:.2f}" for row in poor if row.dice < HARDLY_LEARNED)
 
 
 def trainingNote(manifest):

@@ -10,6 +10,7 @@ from pathlib import Path
 from OrganIncrementLib.Engine.BackgroundCommand import PROGRESS_VARIABLE, BackgroundCommand
 from OrganIncrementLib.Engine.EngineFolder import engineFolder
 from OrganIncrementLib.Engine.InstallPlan import InstallPlan, installPlan
+from OrganIncrementLib.Engine.Paths import isFile, isFolder
 from OrganIncrementLib.Settings import Settings
 from OrganIncrementLib.Translation import _
 
@@ -111,7 +112,7 @@ class EngineEnvironment:
                 ramBytes=ramBytes,
                 gpuBytes=gpuBytes,
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return EngineFacts(ok=False, message=command.message or _("The engine gave no answer."))
 
     def installPlan(self, facts: EngineFacts) -> InstallPlan:
@@ -121,7 +122,7 @@ class EngineEnvironment:
 
 def _interpreter(path: Path) -> Path:
     """The interpreter of an environment's folder; a file as it is."""
-    if not path.is_dir():
+    if not isFolder(path):
         return path
     candidates = (path / "bin" / "python", path / "Scripts" / "python.exe", path / "python.exe", path / "python")
-    return next((found for found in candidates if found.is_file()), path)
+    return next((found for found in candidates if isFile(found)), path)

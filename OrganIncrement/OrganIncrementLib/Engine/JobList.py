@@ -10,6 +10,7 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.events import Event, Failed, Started, Step, Warned, decode_event
 from organincrement.contract.job import STATE_EVENTS, JobFolder, derive_state
 from organincrement.contract.process import is_alive
+from OrganIncrementLib.Engine.Paths import isFile
 from OrganIncrementLib.Engine.Words import oneLine
 
 _TYPE, _HEAD_BYTES = re.compile(rb'"type": "(\w+)"'), 120
@@ -60,8 +61,8 @@ class JobList:
 def jobFoldersIn(folder: Path) -> list[Path]:
     """The folders of jobs in a folder, by name; none where it cannot be read."""
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and (path / "plan.json").is_file())
-    except OSError:
+        return sorted(path for path in folder.iterdir() if isFile(path / "plan.json"))
+    except (OSError, ValueError):
         return []
 
 

@@ -10,6 +10,7 @@ from organincrement.contract.process import ProcessRecord, is_alive
 from OrganIncrementLib.Engine.BackgroundCommand import BackgroundCommand
 from OrganIncrementLib.Engine.EngineEnvironment import EngineEnvironment
 from OrganIncrementLib.Engine.JobList import summaryOf
+from OrganIncrementLib.Engine.Paths import isFolder
 from OrganIncrementLib.Engine.ProcessTree import killTree
 from OrganIncrementLib.Engine.Progress import Progress
 from OrganIncrementLib.Translation import _
@@ -121,6 +122,9 @@ def _isCancelled(job: JobFolder) -> bool:
 
 
 def _cannotWrite(job: JobFolder, error: OSError) -> JobError:
+    if not isFolder(job.path):
+        return JobError(_("The job's folder {name} was moved or deleted: put it back, then try again.").format(
+            name=job.path.name))  # fmt: skip
     return JobError(
         _("The job's folder {name} cannot be written ({reason}): make it writable, then try again.").format(
             name=job.path.name, reason=(error.strerror or str(error)).lower()

@@ -8,6 +8,7 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder, JobStatus
 from organincrement.contract.process import is_alive
 from OrganIncrementLib.Engine.JobList import JobSummary, refreshed, summaryOf
+from OrganIncrementLib.Engine.Paths import isFile
 from OrganIncrementLib.Engine.Series import JobSeries, Point
 from OrganIncrementLib.Engine.ViewerLock import ViewerLock
 from OrganIncrementLib.Engine.Words import oneLine
@@ -114,7 +115,7 @@ class JobWatcher:
     def _withProblem(self, error: Exception) -> JobView:
         """What was known last, and what is wrong now; a job that is not there does not run."""
         status = self._view.status
-        gone = not self._job.plan_path.is_file()
+        gone = not isFile(self._job.plan_path)
         if gone:
             self._lock.release()
             if status.state not in (*_OVER, "failed"):

@@ -82,8 +82,9 @@ class ProcessTree:
             self._killer = killTree(self._process.pid)
         else:
             self._signal(signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            self._process.kill()
+        if self._killer is None:  # which finds no children of a process that has gone
+            with contextlib.suppress(OSError):
+                self._process.kill()
         self._process.poll()
 
     def poll(self) -> bool:

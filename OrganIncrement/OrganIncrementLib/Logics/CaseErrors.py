@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from organincrement.contract.errors import ContractError
+from OrganIncrementLib.Engine.Paths import isFile
+from OrganIncrementLib.Engine.Words import oneLine
 from OrganIncrementLib.Logics.LogicError import LogicError
 from OrganIncrementLib.Translation import _
 
@@ -41,3 +43,10 @@ def systemWords(error: OSError, path: Path | str) -> str:
     if error.errno == errno.ENOENT:
         return _("{path} is not there, or a part of it is missing: copy the dataset again.").format(path=path)
     return _("{path} cannot be used: {reason}.").format(path=path, reason=error.strerror or error)
+
+
+def noDatasetText(error: Exception, path: Path) -> str:
+    """Why a folder is no dataset: most often it is another folder than the one that was meant."""
+    if not isFile(path / "dataset.json"):
+        return _("{name} holds no file dataset.json. Choose the folder that does.").format(name=path.name or path)
+    return oneLine(error, path)

@@ -12,7 +12,7 @@ from OrganIncrementLib.Logics.CaseLabels import editStamp
 from OrganIncrementLib.Logics.Grid import worldGrid
 from OrganIncrementLib.Logics.LogicError import LogicError
 from OrganIncrementLib.Logics.ReviewDataset import ReviewDataset, ReviewError
-from OrganIncrementLib.Logics.SegmentMasks import boxOf, maskOf, organsOf
+from OrganIncrementLib.Logics.SegmentMasks import boxOf, maskOf, organsOf, voxelsDigest
 from OrganIncrementLib.Translation import _
 
 MARK = "OrganIncrement.review"  # attribute of the nodes that were brought here, so that no others are taken out
@@ -34,7 +34,7 @@ class OpenedCase:
 
     labelSha256: of the label file as it was loaded. seenStatus: the case's status then. changed: the label is not the
     one that the last step was taken on. noLabel: why there is no label to decide on. warnings: whatever else to know.
-    noModel, noUncertainty: why these are not shown. stamp: to see whether the label is edited in the scene.
+    noModel, noUncertainty: why these are not shown. stamp, voxels: to see whether the label is edited in the scene.
     """
 
     id: str
@@ -48,6 +48,7 @@ class OpenedCase:
     warnings: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
     stamp: int = 0
+    voxels: str = ""
 
 
 def loadCase(dataset: ReviewDataset, case: Case) -> tuple[OpenedCase, CaseNodes]:
@@ -91,7 +92,9 @@ def centreOn(segmentation, image) -> None:
 
 def isEdited(opened: OpenedCase, label) -> bool:
     """Whether somebody drew in the label's node since it was loaded; the module itself never writes it back."""
-    return label is not None and bool(opened.stamp) and editStamp(label) != opened.stamp
+    if label is None or not opened.stamp or editStamp(label) == opened.stamp:
+        return False
+    return voxelsDigest(label) != opened.voxels  # Slicer touches labelmaps too: when it saves a scene, it merges them
 
 
 def _mark(nodes, case):
@@ -133,6 +136,7 @@ def _label(dataset, case, image, nodes):
         "changed": case.label_sha256 is not None and sha256 != case.label_sha256,
         "isEmpty": not _hasVoxels(node),
         "stamp": editStamp(node),
+        "voxels": voxelsDigest(node),
     }
 
 

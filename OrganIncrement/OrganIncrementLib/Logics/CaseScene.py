@@ -8,6 +8,7 @@ import slicer
 
 from organincrement.contract.dataset import Case, DatasetFolder
 from organincrement.contract.labels import Organ
+from OrganIncrementLib.Engine.Paths import isFolder, isThere
 from OrganIncrementLib.Logics import ImageFile, ResultLoader, Terminology
 from OrganIncrementLib.Logics.CaseErrors import CaseError, inWords
 from OrganIncrementLib.Logics.CaseLabels import (
@@ -18,6 +19,7 @@ from OrganIncrementLib.Logics.CaseLabels import (
 )
 from OrganIncrementLib.Logics.Grid import Grid, localGrid
 from OrganIncrementLib.Logics.LogicError import LogicError
+from OrganIncrementLib.Logics.OtherOutlines import setAside
 from OrganIncrementLib.Logics.VolumeExport import problemOf
 from OrganIncrementLib.Translation import _
 
@@ -32,10 +34,10 @@ class OtherGridError(CaseError):
 
 def loadScan(path: Path, name: str):
     """Load a scan, a file or a folder of one DICOM series, under a name that tells nobody's. Raises: CaseError."""
-    if not path.exists():
+    if not isThere(path):
         raise CaseError(_("The scan {file} is missing: copy it, or the whole dataset, again.").format(file=path.name))
     try:
-        return _loadSeries(path, name) if path.is_dir() else ResultLoader.loadImage(path, name)
+        return _loadSeries(path, name) if isFolder(path) else ResultLoader.loadImage(path, name)
     except LogicError as error:
         raise CaseError(_("The scan {file} cannot be shown: {reason}").format(file=path.name, reason=error)) from error
 
@@ -76,6 +78,7 @@ def openCase(folder: DatasetFolder, case: Case, *, resample: bool = False):
         removeNodes(volume, segmentation)
         raise
     showScan(volume)
+    setAside(segmentation)
     return volume, segmentation
 
 

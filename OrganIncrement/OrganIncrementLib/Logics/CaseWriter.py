@@ -1,6 +1,7 @@
 """Writing cases into a dataset: a new scan, a label, handing in. Every change is whole or did not happen."""
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -108,12 +109,13 @@ class CaseWriter:
                 now = self.folder.case(opened.id)
                 if not overOthers and _seen(now) != _seen(opened):
                     raise CaseConflictError(_conflictWords(now))
-                self._rename(partial, target)
                 saved = replace(
                     now, label=f"labels/{target.name}", label_sha256=sha256,
                     annotated=tuple(organ for organ in self.folder.label_space.ids if organ in set(annotated)),
                 )  # fmt: skip
-                self.folder.save_case(saved)
+                with self._putBack(target):
+                    self._rename(partial, target)
+                    self.folder.save_case(saved)
                 if now.label not in (None, saved.label):
                     self.folder.label_path(now).unlink(missing_ok=True)
             if now.status == "approved" and now.label_sha256 != sha256:
@@ -148,6 +150,23 @@ class CaseWriter:
             yield partial
         finally:
             partial.unlink(missing_ok=True)
+
+    @contextmanager
+    def _putBack(self, target: Path) -> Iterator[None]:
+        """Where what follows fails, the file is what it was: a label never differs from what its case says of it."""
+        before = target.with_name(f".{secrets.token_hex(4)}.partial.{target.name}")
+        if target.exists():
+            try:
+                before.hardlink_to(target)
+            except OSError:  # a drive that knows no links
+                shutil.copy2(target, before)
+        try:
+            yield
+        except BaseException:
+            before.replace(target) if before.exists() else target.unlink(missing_ok=True)
+            raise
+        finally:
+            before.unlink(missing_ok=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

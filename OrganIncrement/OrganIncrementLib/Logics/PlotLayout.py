@@ -12,6 +12,21 @@ _PLOT = """<item><view class="vtkMRMLPlotViewNode" singletontag="{name}">
  <property name="viewlabel" action="default">{label}</property></view></item>"""
 
 
+def register() -> None:
+    """At Slicer's start: make the layout known, since a scene may have been saved with it.
+
+    A Slicer that does not know its layout shows no view at all. A window that was closed with it, and is restored, gets
+    the usual views, because the plots are gone.
+    """
+    node = _layoutNode()
+    if node is None:
+        return
+    if not node.IsLayoutDescription(LAYOUT):
+        node.AddLayoutDescription(LAYOUT, description())
+    if node.GetViewArrangement() == LAYOUT:
+        node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+
+
 def showLayout(layout: int | None = None) -> int | None:
     """Switch to a layout, by default the one with two plots. Returns: the number before; None without layouts."""
     node = _layoutNode()

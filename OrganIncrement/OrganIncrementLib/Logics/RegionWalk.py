@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import slicer
 
 from organincrement.contract.results import Region
+from OrganIncrementLib.Logics.Grid import MAX_ORIGIN_MM
 from OrganIncrementLib.Translation import _
 
 
@@ -54,7 +55,12 @@ class RegionWalk:
 
 
 def centreViews(point_ras_mm: Sequence[float]) -> None:
-    """Move every slice view so that the point is in its plane and in its middle, and the 3-D cameras with it."""
+    """Move every slice view so that the point is in its plane and in its middle, and the 3-D cameras with it.
+
+    Where no scan can be, the views stay as they are.
+    """
+    if not all(abs(value) <= MAX_ORIGIN_MM for value in point_ras_mm):
+        return
     for sliceNode in _nodes("vtkMRMLSliceNode"):
         sliceNode.JumpSliceByCentering(*point_ras_mm)
     for cameraNode in _nodes("vtkMRMLCameraNode"):

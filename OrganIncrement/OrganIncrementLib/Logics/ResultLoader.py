@@ -12,6 +12,7 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.labels import Organ
 from organincrement.contract.organs import organ_from_name
 from organincrement.contract.results import Region, Regions
+from OrganIncrementLib.Engine.Words import oneLine
 from OrganIncrementLib.Logics import ImageFile, Terminology
 from OrganIncrementLib.Logics.CaseLabels import IGNORED_ID
 from OrganIncrementLib.Logics.Grid import localGrid, toMatrix, worldGrid
@@ -59,7 +60,11 @@ def loadRegions(caseFolder) -> tuple[Region, ...]:
     try:
         return codec.read(Regions, path).regions
     except ContractError as error:
-        raise LogicError(_("The uncertain regions cannot be read: {reason}").format(reason=error)) from None
+        raise LogicError(
+            _("The uncertain regions cannot be read, segment the scan again: {reason}").format(
+                reason=oneLine(error, path.parent)
+            )
+        ) from None
 
 
 def loadLabel(labelPath, organs: Sequence[Organ], referenceVolumeNode, name: str = "", ignoreValue: int = IGNORE_VALUE):

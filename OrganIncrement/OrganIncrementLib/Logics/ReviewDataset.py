@@ -8,6 +8,8 @@ from organincrement.contract.dataset import Case, DatasetFolder
 from organincrement.contract.errors import ContractError
 from organincrement.contract.files import locked, sha256_file
 from organincrement.contract.labels import Organ
+from OrganIncrementLib.Engine.Paths import isFile
+from OrganIncrementLib.Logics.CaseErrors import noDatasetText, systemWords
 from OrganIncrementLib.Logics.ReviewOrder import CaseRow
 from OrganIncrementLib.Logics.ReviewRecord import ReviewRecord
 from OrganIncrementLib.Logics.ReviewResults import CaseResults, ResultSet, caseResults, resultSets
@@ -50,9 +52,8 @@ class ReviewDataset:
         try:
             self.folder = DatasetFolder.open(path)
         except ContractError as error:
-            raise ReviewError(
-                _("This folder is no dataset that can be opened: {reason}").format(reason=error)
-            ) from None
+            text = _("This folder is no dataset that can be opened: {reason}")
+            raise ReviewError(text.format(reason=noDatasetText(error, Path(path)))) from None
         self.path = self.folder.path
         self.record = ReviewRecord(self.folder)
         self.resultKey = ""
@@ -71,6 +72,11 @@ class ReviewDataset:
     def organs(self) -> tuple[Organ, ...]:
         """The dataset's organs, in label order."""
         return self.folder.manifest.organs
+
+    @property
+    def isGone(self) -> bool:
+        """Whether the folder is not there any longer: deleted, renamed, or on a drive that was taken away."""
+        return not isFile(self.path / "dataset.json")
 
     @property
     def readOnly(self) -> bool:
@@ -205,6 +211,8 @@ class ReviewDataset:
                 "You may not write in this dataset's folder, so that nothing was recorded: {reason}. Ask its owner "
                 "for permission, or copy the dataset."
             ).format(reason=text)
+        if isinstance(error, OSError):
+            text = systemWords(error, self.path)
         return _("The decision was not recorded: {reason}").format(reason=text)
 
     def _meanwhile(self, case: Case) -> str:
@@ -230,6 +238,12 @@ class ReviewDataset:
             self._cases[caseId] = self.folder.case(caseId)
         except ContractError as error:
             self._problems[caseId] = str(error)
+
+
+def goneText(path: Path) -> str:
+    """Why a dataset that was open shows nothing, and what to do."""
+    text = _("The dataset {name} is not there any longer: connect its drive or copy it back, then press “Read again”.")
+    return text.format(name=path.name)
 
 
 def tamperedText(problem: str) -> str:

@@ -1,5 +1,6 @@
 """Segments as arrays on a scan's grid, and arrays as segments."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -130,6 +131,17 @@ def _voxels(labelmap, value: int) -> tuple[np.ndarray, np.ndarray]:
         return nothing
     first = np.array([extent[0] + box[2].start, extent[2] + box[1].start, extent[4] + box[0].start])
     return mask_KJI[box], first
+
+
+def voxelsDigest(segmentationNode) -> str:
+    """By what all segments' voxels are known again, also when Slicer has merged labelmaps, as saving a scene does."""
+    found = hashlib.sha256()
+    for segmentId in segmentIds(segmentationNode):
+        segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
+        cropped_KJI, first_ijk = _voxels(segment.GetRepresentation(LABELMAP), segment.GetLabelValue())
+        found.update(f"{segmentId} {cropped_KJI.shape} {first_ijk.tolist()} ".encode())
+        found.update(np.packbits(cropped_KJI).tobytes())
+    return found.hexdigest()
 
 
 def boxOf(mask: np.ndarray) -> tuple[slice, ...] | None:

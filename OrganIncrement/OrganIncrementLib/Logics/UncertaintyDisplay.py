@@ -122,6 +122,13 @@ class UncertaintyDisplay:
         display.SetApplyThreshold(self._threshold > 0)
 
 
+def hideLegends() -> None:
+    """Hide the legends of all maps, when another scan is shown; showing a map again brings its legend back."""
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        if node.GetAttribute(MARK):
+            _showLegend(node, False)
+
+
 def _showLegend(node, visible: bool) -> None:
     """The scale bar in the slice views; a Slicer without colour legends shows the map without it."""
     logic = getattr(slicer, "vtkSlicerColorLogic", None)

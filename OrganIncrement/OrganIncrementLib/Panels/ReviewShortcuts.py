@@ -4,7 +4,12 @@ import qt
 
 from OrganIncrementLib.Intent import Intent
 
-TYPING = ("QLineEdit", "QPlainTextEdit", "QTextEdit", "QSpinBox", "QDoubleSpinBox", "ctkDoubleSpinBox", "ctkConsole")
+TYPING = (
+    "QLineEdit",
+    "QPlainTextEdit",
+    "QTextEdit",
+    "QAbstractSpinBox",
+)  # and what is made of them, as Slicer's console
 
 
 class ReviewShortcuts:
@@ -57,4 +62,4 @@ class ReviewShortcuts:
 def isTyping() -> bool:
     """Whether the keyboard belongs to a field for text or numbers; such fields take letters themselves, as a rule."""
     focused = qt.QApplication.focusWidget()
-    return focused is not None and str(focused.className()) in TYPING
+    return focused is not None and any(focused.inherits(kind) for kind in TYPING)

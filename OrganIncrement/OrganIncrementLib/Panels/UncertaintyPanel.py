@@ -115,6 +115,8 @@ class UncertaintyPanel:
 
     def _regionText(self, state):
         if state.region is None:
+            if state.regionCount == 1:
+                return _("1 uncertain region")
             return _("{count} uncertain regions, largest first").format(count=state.regionCount)
         region = state.region
         return _("Region {n} of {m} · {organ} · {volume} · {mean:.0f} % uncertain").format(
