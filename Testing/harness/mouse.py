@@ -1,5 +1,7 @@
 """Clicks and keys as a user makes them, through Qt's own events."""
 
+import time
+
 from PySide6 import QtCore, QtTest, QtWidgets
 
 
@@ -30,12 +32,23 @@ def double_click_cell(table, row, column=0):
 
 def press(widget, key, modifiers=QtCore.Qt.NoModifier):
     """Press and release a key: "n", "A" or qt.Qt.Key_Delete. Shortcuts of the window see it first."""
-    window = widget.window()
-    window.activateWindow()
-    QtWidgets.QApplication.processEvents()
+    activate(widget.window())
     if isinstance(key, str):
         key = QtCore.Qt.Key(ord(key.upper()))
     QtTest.QTest.keyClick(widget, QtCore.Qt.Key(int(key)), modifiers)
+
+
+def activate(window, seconds=5.0):
+    """Make a window the active one, and wait until it is: the shortcuts of another are not heard."""
+    end = time.monotonic() + seconds
+    window.activateWindow()
+    QtWidgets.QApplication.processEvents()
+    while QtWidgets.QApplication.activeWindow() is not window:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{window} did not become the active window")
+        window.raise_()
+        window.activateWindow()
+        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.AllEvents, 20)
 
 
 def type_into(widget, text):

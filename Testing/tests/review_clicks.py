@@ -12,7 +12,7 @@ from pathlib import Path
 import slicer
 from review_cases import makeDataset
 
-from harness import records
+from harness import mouse, records
 from organincrement.contract.dataset import DatasetFolder
 from organincrement.contract.package import manifest_sha256
 
@@ -67,11 +67,7 @@ def openDataset(openModule, path):
 
 
 def press(key):
-    from PySide6 import QtCore, QtTest
-
-    window = slicer.util.mainWindow()
-    window.activateWindow()
-    QtTest.QTest.keyClick(window, QtCore.Qt.Key(ord(key.upper())))
+    mouse.press(slicer.util.mainWindow(), key)
     slicer.app.processEvents()
 
 
@@ -84,6 +80,7 @@ def cell(ui, caseId, column):
 
 
 def clickCase(ui, caseId):
+    ui.caseTable.setFocus()  # as a click does: the keys are the table's then, not those of a field
     ui.caseTable.cellClicked.emit(listed(ui).index(caseId), 0)
 
 
