@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,11 +135,8 @@ def _torch_device() -> tuple[str, int | None]:
 
 def _ram_bytes() -> int | None:
     """The computer's memory; None where the system does not tell."""
-    try:
-        psutil = importlib.import_module("psutil")
-        return int(psutil.virtual_memory().total)
-    except Exception:
-        pass
+    with suppress(Exception):  # whatever is wrong with an installed psutil, the system can still be asked
+        return int(importlib.import_module("psutil").virtual_memory().total)
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
