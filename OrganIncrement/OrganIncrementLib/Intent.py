@@ -14,10 +14,6 @@ class Intent:
         """Call `listener` with the intent's arguments from now on."""
         self._listeners.append(listener)
 
-    def disconnectAll(self) -> None:
-        """Forget every listener, before a panel goes."""
-        self._listeners.clear()
-
     def __call__(self, *arguments: Any) -> None:
         for listener in tuple(self._listeners):
             listener(*arguments)

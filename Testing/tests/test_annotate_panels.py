@@ -6,6 +6,7 @@ import pytest
 import slicer
 
 from fixtures.modules import EXTENSION
+from fixtures.panels import heard
 from OrganIncrementLib.Panels.AnnotateCasesPanel import (
     AnnotateCasesPanel,
     CaseRow,
@@ -37,18 +38,9 @@ def ui(slicerApp):
         form.deleteLater()
 
 
-def recorded(intent):
-    """What an intent was called with, from now on."""
-    calls = []
-    intent.connect(lambda *arguments: calls.append(arguments))
-    return calls
-
-
 def test_a_new_dataset_needs_a_name_and_an_organ(ui):
     panel = AnnotateDatasetPanel(ui)
-    created, added, removed = (
-        recorded(intent) for intent in (panel.createWanted, panel.organAdded, panel.organRemoved)
-    )
+    created, added, removed = (heard(intent) for intent in (panel.createWanted, panel.organAdded, panel.organRemoved))
     panel.show(DatasetState(frame="new", matches=(LIVER, LEFT)))
     assert not ui.newDatasetFrame.isHidden()
     assert not ui.createDatasetButton.enabled and "name" in ui.createDatasetButton.toolTip
@@ -67,7 +59,7 @@ def test_a_new_dataset_needs_a_name_and_an_organ(ui):
 
 def test_datasets_are_listed_and_one_is_chosen(ui):
     panel = AnnotateDatasetPanel(ui)
-    chosen = recorded(panel.datasetChosen)
+    chosen = heard(panel.datasetChosen)
     panel.show(DatasetState())
     assert not ui.datasetComboBox.enabled and "New" in ui.datasetComboBox.toolTip
     panel.show(DatasetState(choices=(("/a", "first"), ("/b", "second")), current="/b", organs=(LEFT,)))
@@ -79,7 +71,7 @@ def test_datasets_are_listed_and_one_is_chosen(ui):
 
 def test_a_case_is_opened_by_its_row(ui):
     panel = AnnotateCasesPanel(ui)
-    wanted = recorded(panel.openWanted)
+    wanted = heard(panel.openWanted)
     panel.show(CasesState())
     assert not ui.openCaseButton.enabled and "no case" in ui.openCaseButton.toolTip
     rows = (CaseRow("pt_1", "pt_1", "draft", "copy", ""), CaseRow("pt_2", "pt_1", "approved", "copy", "", isOpen=True))
@@ -97,7 +89,7 @@ def test_a_case_is_opened_by_its_row(ui):
 
 def test_a_new_case_is_offered_a_number_and_warned_of_names(ui):
     panel = AnnotateCasesPanel(ui)
-    created = recorded(panel.createWanted)
+    created = heard(panel.createWanted)
     panel.show(CasesState(newCase=NewCase("case_0002", ("pt_1", "pt_2"))))
     assert ui.caseIdLineEdit.text == "case_0002"
     assert "⚠" not in ui.addCaseNoteLabel.text
@@ -123,7 +115,7 @@ def test_names_look_like_names(text):
 
 def test_what_each_check_can_be_answered_with(ui):
     panel = AnnotateChecksPanel(ui)
-    confirmed, mended = recorded(panel.confirmed), recorded(panel.mendWanted)
+    confirmed, mended = heard(panel.confirmed), heard(panel.mendWanted)
     rows = (
         CheckRow("a", "ok", "good"),
         CheckRow("b", "confirm", "specks", "Remove specks"),
@@ -143,7 +135,7 @@ def test_what_each_check_can_be_answered_with(ui):
 
 def test_the_draw_panel_says_why_a_button_is_off_and_keeps_an_open_list(ui):
     panel = AnnotateDrawPanel(ui)
-    organs, saved, copied = recorded(panel.organChosen), recorded(panel.saveWanted), recorded(panel.copyWanted)
+    organs, saved, copied = heard(panel.organChosen), heard(panel.saveWanted), heard(panel.copyWanted)
     panel.show(DrawState(noSave="Open a case first.", noHandIn="Open a case first.", noModel="m", noSegment="s"))
     for button in (ui.saveButton, ui.handInButton, ui.presegmentButton, ui.copySegmentButton):
         assert not button.enabled and button.toolTip
@@ -162,7 +154,7 @@ def test_the_draw_panel_says_why_a_button_is_off_and_keeps_an_open_list(ui):
 
 def test_an_import_names_what_is_missing(ui):
     panel = AnnotateImportPanel(ui)
-    wanted = recorded(panel.importWanted)
+    wanted = heard(panel.importWanted)
     panel.show(ImportState(visible=True, organs=(("liver", "Liver"), ("spleen", "Spleen"))))
     assert not ui.importButton.enabled and "scans" in ui.importButton.toolTip
     panel.setImages("/scans")
@@ -181,7 +173,7 @@ def test_an_import_names_what_is_missing(ui):
 
 def test_suggestions_are_shown_in_their_order_and_a_click_opens_one(ui):
     panel = AnnotateNextPanel(ui)
-    chosen = recorded(panel.scanChosen)
+    chosen = heard(panel.scanChosen)
     rows = (SuggestionRow("b.nii.gz", 12.3, 40), SuggestionRow("a.nii.gz", 5, 3))
     panel.show(NextState(rows=rows, noSuggest="Choose a folder of scans first."))
     assert [ui.suggestTable.item(0, column).text() for column in range(4)] == ["1", "b.nii.gz", "12.3 %", "40 %"]
@@ -192,7 +184,7 @@ def test_suggestions_are_shown_in_their_order_and_a_click_opens_one(ui):
 
 def test_a_task_shows_its_progress_and_can_be_cancelled(ui):
     panel = AnnotateTaskPanel(ui)
-    cancelled = recorded(panel.cancelled)
+    cancelled = heard(panel.cancelled)
     assert ui.taskFrame.isHidden()
     panel.show(TaskState(text="Checking", done=3, total=10))
     assert not ui.taskFrame.isHidden()

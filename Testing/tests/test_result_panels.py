@@ -5,6 +5,7 @@ import qt
 import slicer
 
 from fixtures.modules import EXTENSION
+from fixtures.panels import heard, shownForm
 from OrganIncrementLib.Engine.ComparisonRows import Measure, OrganComparison
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.ResultPanel import NOT_RECOMMENDED, Ancestor, ResultPanel, ResultState
@@ -31,23 +32,13 @@ STOMACH = OrganComparison(
 
 @pytest.fixture
 def form(slicerApp):
-    form = slicer.util.loadUI(str(FORM))
-    form.show()
-    yield form
-    form.hide()
-    form.deleteLater()
+    with shownForm(FORM) as form:
+        yield form
 
 
 @pytest.fixture
 def ui(form):
     return slicer.util.childWidgetVariables(form)
-
-
-def heard(intent):
-    """The calls of an intent, as they come."""
-    calls = []
-    intent.connect(lambda *arguments: calls.append(arguments))
-    return calls
 
 
 def column(ui, index):

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 import slicer
 
+from fixtures.panels import heard
+
 FORM = Path(__file__).resolve().parents[2] / "OrganIncrement" / "OrganReview" / "Resources" / "UI" / "OrganReview.ui"
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc000000301010018dd8db0"
@@ -27,12 +29,6 @@ def casesPanel(ui):
     from OrganIncrementLib.Panels.ReviewCasesPanel import ReviewCasesPanel
 
     return ReviewCasesPanel(ui)
-
-
-def asked(intent):
-    calls = []
-    intent.connect(lambda *arguments: calls.append(arguments))
-    return calls
 
 
 def casesState(**changes):
@@ -72,7 +68,7 @@ def test_showing_the_same_state_again_keeps_the_items(ui, casesPanel):
 
 
 def test_a_click_in_the_table_asks_for_that_case(ui, casesPanel):
-    wanted = asked(casesPanel.caseWanted)
+    wanted = heard(casesPanel.caseWanted)
     casesPanel.show(casesState())
     ui.caseTable.cellClicked.emit(1, 2)
     ui.caseTable.cellActivated.emit(2, 0)
@@ -80,7 +76,7 @@ def test_a_click_in_the_table_asks_for_that_case(ui, casesPanel):
 
 
 def test_boxes_ask_only_when_the_user_chooses(ui, casesPanel):
-    chosen, filters, organs = map(asked, (casesPanel.datasetChosen, casesPanel.filterChosen, casesPanel.organChosen))
+    chosen, filters, organs = map(heard, (casesPanel.datasetChosen, casesPanel.filterChosen, casesPanel.organChosen))
     casesPanel.show(casesState())
     assert (chosen, filters, organs) == ([], [], [])
     ui.datasetComboBox.setCurrentIndex(1)
@@ -90,7 +86,7 @@ def test_boxes_ask_only_when_the_user_chooses(ui, casesPanel):
 
 
 def test_buttons_of_the_dataset_ask(ui, casesPanel):
-    folder, again = asked(casesPanel.folderWanted), asked(casesPanel.readAgainWanted)
+    folder, again = heard(casesPanel.folderWanted), heard(casesPanel.readAgainWanted)
     casesPanel.show(casesState())
     ui.openDatasetButton.click()
     ui.readAgainButton.click()
@@ -136,7 +132,7 @@ def test_a_case_without_regions_says_why_its_buttons_do_nothing(ui):
     from OrganIncrementLib.Panels.ReviewCasePanel import ReviewCasePanel, ReviewCaseState
 
     panel = ReviewCasePanel(ui)
-    steps = asked(panel.nextRegionWanted)
+    steps = heard(panel.nextRegionWanted)
     panel.show(ReviewCaseState(title="pt_1", noRegions="The model is certain everywhere in this case.", noModel="none"))
     assert not ui.nextRegionButton.enabled
     assert "certain everywhere" in ui.regionLabel.text
@@ -151,7 +147,7 @@ def test_the_overlap_is_listed_per_organ(ui):
     from OrganIncrementLib.Panels.ReviewCasePanel import ReviewCasePanel, ReviewCaseState
 
     panel = ReviewCasePanel(ui)
-    wanted = asked(panel.overlapWanted)
+    wanted = heard(panel.overlapWanted)
     panel.show(ReviewCaseState(title="pt_1", overlap=(("Liver", "0.912", "3.4 mm"),), overlapDone="Measure again"))
     assert cells(ui.overlapTable, 0) == ["Liver", "0.912", "3.4 mm"]
     ui.overlapButton.click()
@@ -172,7 +168,7 @@ def test_decisions_are_asked_for_and_comments_come_in_one_line(ui):
     from OrganIncrementLib.Panels.ReviewDecisionPanel import ReviewDecisionPanel, ReviewDecisionState
 
     panel = ReviewDecisionPanel(ui)
-    calls = [asked(intent) for intent in
+    calls = [heard(intent) for intent in
              (panel.approveWanted, panel.flagWanted, panel.takeBackWanted, panel.correctWanted)]  # fmt: skip
     panel.show(ReviewDecisionState())
     for button in (ui.approveButton, ui.flagButton, ui.takeBackButton, ui.correctButton):
@@ -211,7 +207,7 @@ def test_a_name_is_told_when_it_was_typed(ui):
     from OrganIncrementLib.Panels.ReviewDecisionPanel import ReviewDecisionPanel
 
     panel = ReviewDecisionPanel(ui)
-    names = asked(panel.whoGiven)
+    names = heard(panel.whoGiven)
     ui.whoLineEdit.text = " Ada  Lovelace "
     ui.whoLineEdit.editingFinished.emit()
     assert names == [("Ada Lovelace",)]
@@ -222,7 +218,7 @@ def test_a_run_can_be_started_and_ended_but_not_twice(ui):
 
     panel = ReviewRunPanel(ui)
     runs, ends, models, files = map(
-        asked, (panel.runWanted, panel.cancelWanted, panel.modelChosen, panel.modelFileWanted)
+        heard, (panel.runWanted, panel.cancelWanted, panel.modelChosen, panel.modelFileWanted)
     )
     panel.show(ReviewRunState(models=(("/m1", "one"), ("/m2", "two")), model="/m1"))
     assert not ui.cancelRunButton.enabled

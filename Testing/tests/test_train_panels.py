@@ -5,6 +5,7 @@ import qt
 import slicer
 
 from fixtures.modules import EXTENSION
+from fixtures.panels import heard, shownForm
 from OrganIncrementLib.Panels.AuditPanel import AuditPanel, AuditRow, AuditState
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.DatasetPanel import DatasetPanel, DatasetState
@@ -26,23 +27,13 @@ CHOICES = (Choice(value="/a", text="A"), Choice(value="/b", text="B"))
 
 @pytest.fixture
 def form(slicerApp):
-    form = slicer.util.loadUI(str(FORM))
-    form.show()
-    yield form
-    form.hide()
-    form.deleteLater()
+    with shownForm(FORM) as form:
+        yield form
 
 
 @pytest.fixture
 def ui(form):
     return slicer.util.childWidgetVariables(form)
-
-
-def heard(intent):
-    """The calls of an intent, as they come."""
-    calls = []
-    intent.connect(lambda *arguments: calls.append(arguments))
-    return calls
 
 
 def test_choosing_a_teacher_tells_its_path_and_showing_one_tells_nothing(ui):

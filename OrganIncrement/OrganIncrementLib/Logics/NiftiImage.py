@@ -101,7 +101,7 @@ def _matrix(path: Path, head: bytes, order: str) -> np.ndarray:
     if sform > 0:
         matrix[:3] = np.array(struct.unpack_from(f"{order}12f", head, 280)).reshape(3, 4)
     else:
-        matrix[:3, :3] = _rotation(*struct.unpack_from(f"{order}3f", head, 256))
+        matrix[:3, :3] = rotation(*struct.unpack_from(f"{order}3f", head, 256))
         handedness, *spacing = struct.unpack_from(f"{order}4f", head, 76)
         matrix[:3, :3] *= np.array([*spacing[:2], spacing[2] * (-1 if handedness < 0 else 1)])
         matrix[:3, 3] = struct.unpack_from(f"{order}3f", head, 268)
@@ -111,7 +111,8 @@ def _matrix(path: Path, head: bytes, order: str) -> np.ndarray:
     return matrix
 
 
-def _rotation(b: float, c: float, d: float) -> np.ndarray:
+def rotation(b: float, c: float, d: float) -> np.ndarray:
+    """The turn that a qform's quaternion stands for, (3, 3)."""
     squared = b * b + c * c + d * d
     if 1 - squared < 1e-7:
         # The root of what rounding left would be a turn of its own.

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from OrganIncrementLib.Logics.NiftiImage import rotation
+
 BITE_BYTES = 2**18  # read from the file at once
 OUT_BYTES = 2**19  # unpacked at once, some milliseconds
 MAX_SLICE_BYTES = 2**26
@@ -135,16 +137,8 @@ def _niftiAxes(head: bytes, order: str) -> np.ndarray:
         return _finite(rows[:, :3].T)
     pixdim = np.array(struct.unpack_from(f"{order}8f", head, 76))
     b, c, d = struct.unpack_from(f"{order}3f", head, 256) if qform > 0 else (0.0, 0.0, 0.0)
-    a = max(0.0, 1.0 - b * b - c * c - d * d) ** 0.5
-    turn = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
-        ]
-    )
     step = np.array([pixdim[1], pixdim[2], pixdim[3] * (-1 if pixdim[0] < 0 else 1)])
-    return _finite((turn * step).T)
+    return _finite((rotation(b, c, d) * step).T)
 
 
 def _nrrdHeader(head: bytes) -> tuple[ScanHeader, int, bool]:

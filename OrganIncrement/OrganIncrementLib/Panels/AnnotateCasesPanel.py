@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import enable, fillRow, fitColumns, fitHeight, selectedRow
+from OrganIncrementLib.Panels.ListWidgets import fillRow, fitColumns, fitHeight, selectedRow
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 _PATIENT = 1
@@ -82,9 +83,9 @@ class AnnotateCasesPanel:
             for patient in state.newCase.patients:
                 ui.patientComboBox.addItem(patient)
         self._offered = state.newCase
-        enable(ui.addVolumeButton, state.noVolume, _("Copy the volume into the dataset, without its patient data"))
-        enable(ui.addFolderButton, state.noFolder, _("Copy many scans with labels that exist already"))
-        enable(ui.checkAllButton, state.noCheck, _("Read every file of the dataset and say what is wrong"))
+        allow(ui.addVolumeButton, state.noVolume, _("Copy the volume into the dataset, without its patient data"))
+        allow(ui.addFolderButton, state.noFolder, _("Copy many scans with labels that exist already"))
+        allow(ui.checkAllButton, state.noCheck, _("Read every file of the dataset and say what is wrong"))
         self._showButtons()
         self._showNewCase()
 
@@ -117,12 +118,12 @@ class AnnotateCasesPanel:
         missing = "" if self._selected() else _("Choose a case in the table first.")
         if not self._state.cases:
             missing = _("There is no case yet: add a volume or a folder.")
-        enable(self.ui.openCaseButton, missing, _("Show the scan and its label, to draw"))
+        allow(self.ui.openCaseButton, missing, _("Show the scan and its label, to draw"))
 
     def _showNewCase(self):
         name = str(self.ui.caseIdLineEdit.text).strip()
         missing = "" if name else _("Give the case an id first.")
-        enable(self.ui.createCaseButton, missing, _("The scan is copied; the volume in the scene stays as it is"))
+        allow(self.ui.createCaseButton, missing, _("The scan is copied; the volume in the scene stays as it is"))
         note = _("Scans of one patient need the same patient number, so that they are never split between training "
                  "and validation.")  # fmt: skip
         if looksLikeName(name):

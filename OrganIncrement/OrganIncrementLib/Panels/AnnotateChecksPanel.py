@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import enable, fillRow, fitColumns, fitHeight, selectedRow
+from OrganIncrementLib.Panels.ListWidgets import fillRow, fitColumns, fitHeight, selectedRow
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 
@@ -46,7 +47,7 @@ class AnnotateChecksPanel:
         if state.rows != self._state.rows:
             self._fill(state.rows)
         self._state = state
-        enable(self.ui.checkButton, state.noCheck, _("Look at the label again, as it is drawn now"))
+        allow(self.ui.checkButton, state.noCheck, _("Look at the label again, as it is drawn now"))
         self._showButtons()
 
     def _fill(self, rows):
@@ -71,10 +72,10 @@ class AnnotateChecksPanel:
         row = self._selected()
         choose = _("Choose a line above that asks for an answer.")
         canConfirm = row is not None and row.level == "confirm"
-        enable(self.ui.confirmCheckButton, "" if canConfirm else choose, _("Say that it is meant like this"))
+        allow(self.ui.confirmCheckButton, "" if canConfirm else choose, _("Say that it is meant like this"))
         mend = row.mend if row is not None else ""
         self.ui.mendCheckButton.text = mend or _("Mend")
-        enable(self.ui.mendCheckButton, "" if mend else _("Choose a line above that can be mended by itself."), mend)
+        allow(self.ui.mendCheckButton, "" if mend else _("Choose a line above that can be mended by itself."), mend)
 
     def _onCheck(self):
         self.checkWanted()

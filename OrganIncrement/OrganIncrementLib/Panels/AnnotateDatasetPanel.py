@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import qt
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import currentKey, enable, fillCombo, swatch
+from OrganIncrementLib.Panels.ListWidgets import currentKey, fillCombo, swatch
 from OrganIncrementLib.Panels.OrganChips import OrganChip as OrganColour
 from OrganIncrementLib.Panels.OrganChips import chipsHtml
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 
@@ -72,12 +73,12 @@ class AnnotateDatasetPanel:
         self._state = state
         ui = self.ui
         fillCombo(ui.datasetComboBox, state.choices, state.current)
-        enable(ui.datasetComboBox, "" if state.choices else _("No dataset is known yet: press New… or Open…."),
+        allow(ui.datasetComboBox, "" if state.choices else _("No dataset is known yet: press New… or Open…."),
                _("The datasets opened lately"))  # fmt: skip
         ui.datasetInfoLabel.text = state.info
         ui.organsLabel.text = chipsHtml([OrganColour(name=_text(organ), color=organ.color) for organ in state.organs])
         noDataset = "" if state.current else _("Open a dataset first.")
-        enable(ui.moreOrgansButton, noDataset, _("Let one more organ be drawn in this dataset"))
+        allow(ui.moreOrgansButton, noDataset, _("Let one more organ be drawn in this dataset"))
         ui.newDatasetFrame.visible = bool(state.frame)
         isNew = state.frame == "new"
         for widget in (ui.datasetNameLabel, ui.datasetNameLineEdit, ui.modalityLabel, ui.modalityComboBox):
@@ -95,13 +96,13 @@ class AnnotateDatasetPanel:
     def _showButtons(self):
         ui = self.ui
         noMatch = "" if self._row(ui.organMatchesList) >= 0 else _("Choose an organ in the list above first.")
-        enable(ui.addOrganButton, noMatch, _("Let this organ be drawn"))
+        allow(ui.addOrganButton, noMatch, _("Let this organ be drawn"))
         noOrgan = "" if self._row(ui.newOrgansList) >= 0 else _("Choose an organ in the list below first.")
-        enable(ui.removeOrganButton, noOrgan, _("Take the organ out of the list again"))
+        allow(ui.removeOrganButton, noOrgan, _("Take the organ out of the list again"))
         missing = "" if self._newOrgans else _("Add an organ first.")
         if self._state.frame == "new" and not str(ui.datasetNameLineEdit.text).strip():
             missing = _("Give the dataset a name first.")
-        enable(ui.createDatasetButton, missing or self._state.missing, _("The folder is chosen next")
+        allow(ui.createDatasetButton, missing or self._state.missing, _("The folder is chosen next")
                if self._state.frame == "new" else _("Labels drawn before keep their meaning"))  # fmt: skip
 
     def _row(self, listWidget):

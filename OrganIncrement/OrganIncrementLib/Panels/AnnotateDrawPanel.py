@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.AnnotateDatasetPanel import OrganChip
-from OrganIncrementLib.Panels.AnnotateWidgets import currentKey, enable, fillCombo, swatch
+from OrganIncrementLib.Panels.ListWidgets import currentKey, fillCombo, swatch
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 
@@ -56,17 +57,17 @@ class AnnotateDrawPanel:
             fillCombo(ui.modelComboBox, state.models, state.model)
         if state.segments != before.segments:
             fillCombo(ui.segmentComboBox, state.segments, currentKey(ui.segmentComboBox) or _first(state.segments))
-        enable(ui.organComboBox, state.noCase, _("The organ that is drawn now"))
+        allow(ui.organComboBox, state.noCase, _("The organ that is drawn now"))
         noModels = "" if state.models else _("No model is known: load one in the module OrganIncrement.")
-        enable(ui.modelComboBox, noModels, _("A model that knows the organ draws a first version"))
+        allow(ui.modelComboBox, noModels, _("A model that knows the organ draws a first version"))
         ui.modelNoteLabel.text = state.modelNote
         ui.modelNoteLabel.visible = bool(state.modelNote)
         noSegments = "" if state.segments else _("Choose a segmentation above that has segments.")
-        enable(ui.segmentComboBox, noSegments, _("Which of its segments is the organ"))
-        enable(ui.presegmentButton, state.noModel, _("Let the model draw this organ; then correct it"))
-        enable(ui.copySegmentButton, state.noSegment, _("Make the segment the label of the organ chosen above"))
-        enable(ui.saveButton, state.noSave, _("Write the label into the dataset; nothing is trained"))
-        enable(ui.handInButton, state.noHandIn, _("Save, check, and give the case to a reviewer"))
+        allow(ui.segmentComboBox, noSegments, _("Which of its segments is the organ"))
+        allow(ui.presegmentButton, state.noModel, _("Let the model draw this organ; then correct it"))
+        allow(ui.copySegmentButton, state.noSegment, _("Make the segment the label of the organ chosen above"))
+        allow(ui.saveButton, state.noSave, _("Write the label into the dataset; nothing is trained"))
+        allow(ui.handInButton, state.noHandIn, _("Save, check, and give the case to a reviewer"))
 
     def _fillOrgans(self, state):
         box = self.ui.organComboBox

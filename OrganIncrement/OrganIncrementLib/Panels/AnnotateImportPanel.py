@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import qt
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import enable, fitColumns
+from OrganIncrementLib.Panels.ListWidgets import fitColumns
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 KINDS = ("folders", "dicom", "nnunet", "decathlon", "csv")  # in the order of the form's entries
@@ -105,7 +106,7 @@ class AnnotateImportPanel:
             missing = _("Choose the folder of the labels first.")
         if not str(self.ui.imagesLineEdit.text).strip():
             missing = _("Choose the folder of the scans first.")
-        enable(self.ui.importButton, missing, _("Check, copy and number the scans; this can be cancelled"))
+        allow(self.ui.importButton, missing, _("Check, copy and number the scans; this can be cancelled"))
 
     def _kind(self) -> str:
         return KINDS[max(0, self.ui.importKindComboBox.currentIndex)]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import currentKey, enable, fillCombo, fillRow, fitColumns
+from OrganIncrementLib.Panels.ListWidgets import currentKey, fillCombo, fillRow, fitColumns
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Panels.TaskBar import TaskBar, TaskState
 from OrganIncrementLib.Translation import _
 
@@ -54,8 +55,8 @@ class AnnotateNextPanel:
         if (state.models, state.model) != (before.models, before.model):
             fillCombo(ui.nextModelComboBox, state.models, state.model)
         noModels = "" if state.models else _("No model is known: load one in the module OrganIncrement.")
-        enable(ui.nextModelComboBox, noModels, _("The model that is to learn from the scans"))
-        enable(ui.suggestButton, state.noSuggest, _("Rank the scans of the folder; this can be cancelled"))
+        allow(ui.nextModelComboBox, noModels, _("The model that is to learn from the scans"))
+        allow(ui.suggestButton, state.noSuggest, _("Rank the scans of the folder; this can be cancelled"))
         if state.rows != before.rows:
             ui.suggestTable.setRowCount(len(state.rows))
             for index, row in enumerate(state.rows):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import enable, fillRow, fitColumns
+from OrganIncrementLib.Panels.ListWidgets import fillRow, fitColumns
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 
@@ -44,15 +45,15 @@ class ReviewCasePanel:
         ui.caseWarningLabel.visible = bool(state.warning)
         ui.caseWarningLabel.styleSheet = "color: #b35900;"
         ui.regionLabel.text = state.region or state.noRegions
-        enable(ui.nextRegionButton, state.noRegions, _("Show the next uncertain region in all views (key N)"))
-        enable(ui.previousRegionButton, state.noRegions, _("Show the uncertain region before in all views (key B)"))
-        enable(ui.labelCheckBox, state.noLabel, _("Outlines of the label under review"))
-        enable(ui.modelCheckBox, state.noModel, _("Outlines of what the model found"))
-        enable(ui.uncertaintyCheckBox, state.noUncertainty, _("Where the model is uncertain, as colours over the scan"))
-        enable(ui.opacitySlider, state.noUncertainty, _("How strongly the colours cover the scan"))
-        enable(ui.thresholdSlider, state.noUncertainty,
+        allow(ui.nextRegionButton, state.noRegions, _("Show the next uncertain region in all views (key N)"))
+        allow(ui.previousRegionButton, state.noRegions, _("Show the uncertain region before in all views (key B)"))
+        allow(ui.labelCheckBox, state.noLabel, _("Outlines of the label under review"))
+        allow(ui.modelCheckBox, state.noModel, _("Outlines of what the model found"))
+        allow(ui.uncertaintyCheckBox, state.noUncertainty, _("Where the model is uncertain, as colours over the scan"))
+        allow(ui.opacitySlider, state.noUncertainty, _("How strongly the colours cover the scan"))
+        allow(ui.thresholdSlider, state.noUncertainty,
                _("Leave out what is less uncertain than this: 0 % is certain, 100 % is a guess"))  # fmt: skip
-        enable(ui.overlapButton, state.noOverlap, _("Dice and distance between the label and what the model found"))
+        allow(ui.overlapButton, state.noOverlap, _("Dice and distance between the label and what the model found"))
         ui.overlapButton.text = state.overlapDone or _("Measure overlap")
         ui.overlapTable.setRowCount(len(state.overlap))
         for row, cells in enumerate(state.overlap):

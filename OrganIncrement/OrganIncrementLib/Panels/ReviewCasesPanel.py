@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import qt
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import currentKey, enable, fillCombo, selectedRow
+from OrganIncrementLib.Panels.ListWidgets import currentKey, fillCombo, selectedRow
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 CASE_COLUMN = 0
@@ -86,11 +87,11 @@ class ReviewCasesPanel:
         ui.datasetMessageLabel.text = state.message
         ui.datasetMessageLabel.visible = bool(state.message)
         ui.datasetMessageLabel.styleSheet = WARNING_STYLE if state.isWarning else ""
-        enable(ui.readAgainButton, state.noDataset, _("Read all cases, results and the history again"))
-        enable(ui.filterComboBox, state.noDataset, _("Which cases the table lists"))
-        enable(ui.orderComboBox, state.noDataset, _("The organ whose uncertainty orders the table, or all of them"))
+        allow(ui.readAgainButton, state.noDataset, _("Read all cases, results and the history again"))
+        allow(ui.filterComboBox, state.noDataset, _("Which cases the table lists"))
+        allow(ui.orderComboBox, state.noDataset, _("The organ whose uncertainty orders the table, or all of them"))
         noResults = _("No model has segmented these cases yet: see Advanced.")
-        enable(ui.resultsComboBox, state.noDataset or ("" if state.result else noResults),
+        allow(ui.resultsComboBox, state.noDataset or ("" if state.result else noResults),
                _("Whose uncertainty and segmentation are shown"))  # fmt: skip
         if before is None or before.rows != state.rows:
             self._fill(state.rows)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import enable, fillRow, fitColumns
+from OrganIncrementLib.Panels.ListWidgets import fillRow, fitColumns
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 
@@ -62,10 +63,10 @@ class ReviewDecisionPanel:
     def show(self, state: ReviewDecisionState) -> None:
         """Show a state; a comment that is being typed stays."""
         ui = self.ui
-        enable(ui.approveButton, state.noApprove, _("The label is right: training may use it (key A)"))
-        enable(ui.flagButton, state.noFlag, _("The label needs work; the comment tells the annotator what (key F)"))
-        enable(ui.takeBackButton, state.noTakeBack, _("Put the case among those to review again"))
-        enable(ui.correctButton, state.noCorrect, _("Open this case in the annotator's module and change its label"))
+        allow(ui.approveButton, state.noApprove, _("The label is right: training may use it (key A)"))
+        allow(ui.flagButton, state.noFlag, _("The label needs work; the comment tells the annotator what (key F)"))
+        allow(ui.takeBackButton, state.noTakeBack, _("Put the case among those to review again"))
+        allow(ui.correctButton, state.noCorrect, _("Open this case in the annotator's module and change its label"))
         ui.decisionMessageLabel.text = state.message
         ui.decisionMessageLabel.visible = bool(state.message)
         ui.decisionMessageLabel.styleSheet = "color: #b35900;" if state.isWarning else ""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.AnnotateWidgets import currentKey, enable, fillCombo
+from OrganIncrementLib.Panels.ListWidgets import currentKey, fillCombo
+from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Translation import _
 
 
@@ -43,10 +44,10 @@ class ReviewRunPanel:
         ui = self.ui
         if before is None or (before.models, before.model) != (state.models, state.model):
             fillCombo(ui.runModelComboBox, state.models, state.model)
-        enable(ui.runModelComboBox, _("A run is under way.") if state.isRunning else "",
+        allow(ui.runModelComboBox, _("A run is under way.") if state.isRunning else "",
                _("The model whose uncertainty shall order the cases"))  # fmt: skip
-        enable(ui.runButton, state.noRun, _("Runs in the background; results are kept with the dataset"))
-        enable(ui.cancelRunButton, "" if state.isRunning else _("Nothing is running."),
+        allow(ui.runButton, state.noRun, _("Runs in the background; results are kept with the dataset"))
+        allow(ui.cancelRunButton, "" if state.isRunning else _("Nothing is running."),
                _("End the run; cases that are done keep their results"))  # fmt: skip
         ui.runProgressBar.visible = state.isRunning
         ui.runProgressBar.maximum = max(0, state.total)

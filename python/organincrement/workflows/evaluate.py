@@ -58,11 +58,15 @@ def evaluate(
         if progress:
             progress(len(cases), len(labelled), case.id)
     evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
+    _write(evaluation, model, out)
+    return evaluation
+
+
+def _write(evaluation: Evaluation, model: LoadedModel, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     codec.write(evaluation, out / "evaluation.json")
     write_atomic(out / "evaluation.csv", evaluation_csv(evaluation))
     write_atomic(out / "evaluation.html", render_evaluation(evaluation, model.organs))
-    return evaluation
 
 
 def _evaluated(

@@ -1,14 +1,8 @@
-"""What the panels of OrganAnnotate do with widgets again and again."""
+"""What panels do with tables and drop-downs again and again."""
 
 import qt
 
 HEADER_PX = 30  # a table's header and frame
-
-
-def enable(widget, missing: str, toolTip: str) -> None:
-    """Enable a widget unless something is missing; a disabled one says what in its tool tip."""
-    widget.enabled = not missing
-    widget.toolTip = missing or toolTip
 
 
 def fillCombo(combo, entries, current: str) -> None:
