@@ -28,7 +28,7 @@ def make_phantoms(folder: Path) -> tuple[Path, Path]:
             write_phantom_dataset(trained_on, SITES["a"], TEACHER_ORGANS, _TRAINED_ON)
         plan = folder / "plan.json"
         make_plan(
-            PlanRequest(dataset=trained_on, out=plan, method="supervised", device="cpu", overrides=dict(_TRAINING))
+            PlanRequest(datasets=(trained_on,), out=plan, method="supervised", device="cpu", overrides=dict(_TRAINING))
         )
         run_job(create_job(plan, job))
     return job / "student", data

@@ -117,9 +117,9 @@ def train(name: str, work: Path, datasets: Mapping[str, Path]) -> dict[str, Any]
     if not (folder / "key").is_file() or (folder / "key").read_text() != key_of(name):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        teacher = student_of(run.parent, work) if run.parent else None
+        teachers = (student_of(run.parent, work),) if run.parent else ()
         request = PlanRequest(
-            dataset=datasets[run.dataset], out=folder / "plan.json", teacher=teacher, method=run.method,
+            datasets=(datasets[run.dataset],), out=folder / "plan.json", teachers=teachers, method=run.method,
             preset=run.preset, overrides={**run.overrides, "seed": SEED},
         )  # fmt: skip
         make_plan(request)

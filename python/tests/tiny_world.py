@@ -75,7 +75,8 @@ def write_plan(order: Order) -> Path:
     """A plan file for the CPU."""
     make_plan(
         PlanRequest(
-            dataset=order.dataset, out=order.out, teacher=order.teacher, method=order.method, device="cpu",
+            datasets=(order.dataset,), out=order.out, teachers=(order.teacher,) if order.teacher else (),
+            method=order.method, device="cpu",
             overrides={**QUICK, **order.overrides},
         )
     )  # fmt: skip

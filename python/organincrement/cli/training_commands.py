@@ -42,10 +42,21 @@ def add_to(commands: Commands) -> None:
 
 def _add_plan(commands: Commands) -> None:
     plan = commands.add_parser("plan", help="decide everything about a training, and estimate it")
-    plan.add_argument("--teacher", type=Path, metavar="PKG")
-    plan.add_argument("--dataset", type=Path, required=True, metavar="DATASET")
+    plan.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="PKG")
+    plan.add_argument("--dataset", type=Path, nargs="+", required=True, metavar="DATASET")
+    plan.add_argument(
+        "--old-dataset",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DATASET",
+        help="what the teacher was trained on, for methods that may see it",
+    )
+    plan.add_argument(
+        "--exemplars", type=Path, metavar="VAULT", help="a vault of old images, for methods that replay them"
+    )
     plan.add_argument("--method", default="bla-uag", help="see `organincrement methods` (default: bla-uag)")
-    plan.add_argument("--preset", default="practical", choices=("practical", "paper"))
+    plan.add_argument("--preset", default="practical", help="practical, paper, or another of the method's presets")
     plan.add_argument(
         "--merge",
         nargs="+",
@@ -116,7 +127,8 @@ def _plan(options: argparse.Namespace) -> None:
     from organincrement.workflows.make_plan import PlanRequest, make_plan
 
     request = PlanRequest(
-        dataset=options.dataset, out=options.out, teacher=options.teacher, method=options.method,
+        datasets=options.dataset, out=options.out, teachers=options.teacher, method=options.method,
+        old_datasets=options.old_dataset, exemplars=options.exemplars,
         preset=options.preset, merges=_pairs(options.merge), include=options.include, device=options.device,
         overrides={key: _value(value) for key, value in _pairs(options.set).items()},
         notice=lambda line: print(line, file=sys.stderr),

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,6 +99,26 @@ class LabelSpace:
     def has_laterality(self) -> bool:
         """True when an organ has a side, so that nothing may be mirrored left-right."""
         return any(organ.has_laterality for organ in self.organs)
+
+    @classmethod
+    def joined(cls, spaces: Iterable["LabelSpace"]) -> "LabelSpace":
+        """The organs of several label spaces in their order, each once."""
+        organs: list[Organ] = []
+        for organ in (organ for space in spaces for organ in space.organs):
+            if not any(organ.same_as(earlier) for earlier in organs):
+                organs.append(organ)
+        return cls(tuple(organs))
+
+    def has(self, organ: Organ) -> bool:
+        """Whether this organ, by its codes or its id, is among them."""
+        return any(organ.same_as(own) for own in self.organs)
+
+    def like(self, organ: Organ) -> Organ:
+        """Its own entry for an organ that may have another id elsewhere; raises ContractError when there is none."""
+        for own in self.organs:
+            if organ.same_as(own):
+                return own
+        raise ContractError(f"there is no organ {organ.id!r}; there are {', '.join(self.ids) or 'none'}")
 
     def index(self, organ_id: str) -> int:
         """The label of an organ, from 1; raises ContractError when it is not among the organs."""

@@ -16,7 +16,9 @@ from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
 from organincrement.imaging.volume import Volume
 from organincrement.inference.boxes import AxisMap, parts, split
 from organincrement.inference.memory import free_gpu_memory, whose_memory
-from organincrement.inference.reduce import as_percent, entropy_of_channels, label_and_entropy
+from organincrement.inference.merging import Claim
+from organincrement.inference.readout import Readout
+from organincrement.inference.reduce import as_percent
 from organincrement.inference.windows import Box, Windows, average_windows
 
 UncertaintyKind = Literal["none", "entropy", "perturbation"]
@@ -94,28 +96,28 @@ def predict_within_memory(
 def predict_volume(
     network: nn.Module, manifest: ModelManifest, image: Volume, device: torch.device, settings: PredictionSettings
 ) -> Prediction:
-    """Segment a scan with a softmax package.
+    """Segment a scan with a package of any head.
 
     Args: network: in eval mode, on `device`. image: HU (or the model's channel), any orientation.
     """
     grid = to_network_grid(image, manifest.preprocessing, minimum_shape=tuple(manifest.inference.patch))
-    class_count = 1 + len(manifest.organs)
+    readout = Readout.of(manifest.head, manifest.label_space)
     windows = Windows(shape=grid.image_DHW.shape, patch=tuple(manifest.inference.patch), step=manifest.inference.step)
-    channels = class_count * (2 if settings.uncertainty == "perturbation" else 1)
-    labels = np.zeros(grid.output_shape, np.uint8 if class_count <= 256 else np.uint16)
+    channels = readout.channels * (2 if settings.uncertainty == "perturbation" else 1)
+    labels = np.zeros(grid.output_shape, np.uint8 if readout.classes <= 256 else np.uint16)
     percent = np.zeros(grid.output_shape, np.uint8) if settings.uncertainty != "none" else None
     source = torch.from_numpy(grid.image_DHW)
     axes = tuple(AxisMap(source_size=s, output_size=o) for s, o in zip(grid.full_shape, grid.output_shape, strict=True))
     tiles = list(_tiles(grid, axes, settings.budget_bytes // (4 * channels)))
-    predict = _window_predictor(network, manifest, settings, sum(windows.count(tile.box) for tile in tiles))
+    predict = _window_predictor(network, manifest, readout, settings, sum(windows.count(tile.box) for tile in tiles))
     for tile in tiles:
         mean = average_windows(source, windows, tile.box, predict, channels, device, settings.between)
-        held = _Held(mean=_with_surroundings(mean, tile.inside, tile.read, class_count), axes=axes, read=tile.read)
+        held = _Held(mean=_with_surroundings(mean, tile.inside, tile.read, readout), axes=axes, read=tile.read)
         for part in parts(tile.output, settings.budget_bytes // _REDUCTION_BYTES):
-            found, entropy = _reduce(held, part, class_count, manifest.inference.temperature, settings.uncertainty)
-            labels[part] = found.cpu().numpy()
+            found = _reduce(held, part, readout, manifest.inference.temperature, settings.uncertainty)
+            labels[part] = found.labels.cpu().numpy()
             if percent is not None:
-                percent[part] = as_percent(entropy, class_count).cpu().numpy()
+                percent[part] = as_percent(found.doubt).cpu().numpy()
     return Prediction(
         labels_DHW=_back(labels, image, manifest),
         uncertainty_DHW=None if percent is None else _back(percent, image, manifest),
@@ -155,14 +157,13 @@ def _tissue_part(grid: NetworkGrid, read: tuple[slice, ...]) -> Box | None:
     return tuple(part) if all(p.stop > p.start for p in part) else None  # type: ignore[return-value]
 
 
-def _with_surroundings(mean: Tensor, inside: Box, read: tuple[slice, ...], class_count: int) -> Tensor:
+def _with_surroundings(mean: Tensor, inside: Box, read: tuple[slice, ...], readout: Readout) -> Tensor:
     """Certain background around the tissue, so that all voxels read are there."""
     if inside == read:
         return mean
-    whole = torch.zeros(mean.shape[0], *(r.stop - r.start for r in read), device=mean.device)
-    whole[0] = 30.0  # as a logit: certain to 1e-13
-    if mean.shape[0] == 2 * class_count:
-        whole[class_count] = 1.0  # as a probability
+    certain = torch.cat([readout.background_logits(), readout.background_probabilities()])[: mean.shape[0]]
+    shape = [r.stop - r.start for r in read]
+    whole = certain.to(mean.device)[:, None, None, None].repeat(1, *shape)
     place = tuple(slice(i.start - r.start, i.stop - r.start) for i, r in zip(inside, read, strict=True))
     whole[(slice(None), *place)] = mean
     return whole
@@ -184,17 +185,18 @@ class _Held:
         return values
 
 
-def _reduce(
-    held: _Held, output: Box, class_count: int, temperature: float, kind: UncertaintyKind
-) -> tuple[Tensor, Tensor]:
-    labels, entropy = label_and_entropy((held.resampled(c, output) for c in range(class_count)), temperature)
-    if kind == "perturbation":
-        entropy = entropy_of_channels(held.resampled(class_count + c, output) for c in range(class_count))
-    return labels, entropy
+def _reduce(held: _Held, output: Box, readout: Readout, temperature: float, kind: UncertaintyKind) -> Claim:
+    def logits(channel: int) -> Tensor:
+        return held.resampled(channel, output)
+
+    def probabilities(channel: int) -> Tensor:
+        return held.resampled(readout.channels + channel, output)
+
+    return readout.reduce(logits, probabilities if kind == "perturbation" else None, temperature)
 
 
 def _window_predictor(
-    network: nn.Module, manifest: ModelManifest, settings: PredictionSettings, window_count: int
+    network: nn.Module, manifest: ModelManifest, readout: Readout, settings: PredictionSettings, window_count: int
 ) -> Callable[[Tensor, int], Tensor]:
     """Logits of a window; with perturbation, also the mean probabilities over Q perturbed copies of it."""
     mirrors = _mirror_sets(manifest.inference.mirror_axes)
@@ -218,7 +220,7 @@ def _window_predictor(
             return clean
         # a window that two boxes share must be perturbed alike in both
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
-        p = sum((logits(perturb(x_11DHW, generator)) / temperature).softmax(0) for _ in range(copies))
+        p = sum(readout.probabilities(logits(perturb(x_11DHW, generator)), temperature) for _ in range(copies))
         return torch.cat([clean, p / copies])  # type: ignore[operator]
 
     return predict

@@ -1,17 +1,24 @@
 """From channels to a label and an uncertainty, one channel at a time, so that memory does not grow with the organs."""
 
-import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-def label_and_entropy(logits_of_channels: Iterable[Tensor], temperature: float) -> tuple[Tensor, Tensor]:
+class Reduced(NamedTuple):
+    """(D, H, W) each: the most probable channel (int16), the entropy in nat, and that channel's probability."""
+
+    labels: Tensor
+    entropy: Tensor
+    confidence: Tensor
+
+
+def label_and_entropy(logits_of_channels: Iterable[Tensor], temperature: float) -> Reduced:
     """Most probable channel, and entropy of softmax(logits / temperature), from a stream of channels.
 
-    Args: logits_of_channels: (D, H, W) each, background first.
-    Returns: labels (int16) and entropy in nat. A running maximum keeps the sums in range.
+    Args: logits_of_channels: (D, H, W) each, background first. A running maximum keeps the sums in range.
     """
     best = labels = top = mass = moment = None
     for channel, logits in enumerate(logits_of_channels):
@@ -29,7 +36,8 @@ def label_and_entropy(logits_of_channels: Iterable[Tensor], temperature: float) 
         top = new_top
     if best is None:
         raise ValueError("no channel to choose from")
-    return labels, (top + mass.log() - moment / mass).clamp_min_(0)
+    entropy = (top + mass.log() - moment / mass).clamp_min_(0)
+    return Reduced(labels=labels, entropy=entropy, confidence=mass.reciprocal_())
 
 
 def entropy_of_channels(p_of_channels: Iterable[Tensor]) -> Tensor:
@@ -43,6 +51,6 @@ def entropy_of_channels(p_of_channels: Iterable[Tensor]) -> Tensor:
     return total
 
 
-def as_percent(entropy_DHW: Tensor, class_count: int) -> Tensor:
-    """Entropy as per cent of log C, uint8: 0 certain, 100 uniform."""
-    return (entropy_DHW * (100 / math.log(class_count))).round().clamp(0, 100).to(torch.uint8)
+def as_percent(doubt_DHW: Tensor) -> Tensor:
+    """Entropy as a share of its largest, in per cent, uint8: 0 certain, 100 uniform."""
+    return (doubt_DHW * 100).round().clamp(0, 100).to(torch.uint8)

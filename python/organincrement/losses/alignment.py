@@ -31,11 +31,12 @@ def fold_old_into_background(log_p_BCDHW: Tensor, old_count: int) -> Tensor:
 def group_channels(log_p_BKDHW: Tensor, channel_of: tuple[int, ...], count: int) -> Tensor:
     """Sum the probabilities of channels that count as the same organ, in the log domain.
 
-    Args: log_p_BKDHW: log-probabilities. channel_of: target channel of each channel; every target in
-        0..count-1 has a source. count: number of targets.
+    Args: log_p_BKDHW: log-probabilities. channel_of: target channel of each channel; a target in 0..count-1 without a
+        source has no probability. count: number of targets.
     Returns: (B, count, D, H, W).
     """
     if channel_of == tuple(range(count)):
         return log_p_BKDHW
     sources = [[k for k, target in enumerate(channel_of) if target == c] for c in range(count)]
-    return torch.cat([log_p_BKDHW[:, group].logsumexp(1, keepdim=True) for group in sources], 1)
+    never = torch.full_like(log_p_BKDHW[:, :1], -torch.inf)
+    return torch.cat([log_p_BKDHW[:, group].logsumexp(1, keepdim=True) if group else never for group in sources], 1)

@@ -1,6 +1,5 @@
 """Background label alignment with uncertainty-aware guidance: the default method."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,11 +13,11 @@ from organincrement.losses.overlap import soft_dice_loss, soft_dice_of
 from organincrement.methods.protocol import (
     Batch,
     Citation,
+    ContinualMethod,
     LossTerms,
     MethodError,
     MethodInputs,
     Needs,
-    Phase,
     Preset,
     setting,
 )
@@ -60,13 +59,14 @@ _PAPER_SETTINGS = {
 }
 
 
-class BlaUag:
+class BlaUag(ContinualMethod):
     """Old organs from the teacher, weighted by its uncertainty; new organs from the labels.
 
     To each of the two the other's organs are background.
     """
 
     name: ClassVar[str] = "bla-uag"
+    title: ClassVar[str] = "BLA + uncertainty-aware guidance"
     summary: ClassVar[str] = (
         "Keeps the old organs by asking the teacher, most where it wavers; learns the new one from its labels."
     )
@@ -87,7 +87,7 @@ class BlaUag:
     }
 
     def __init__(self, inputs: MethodInputs) -> None:
-        self.inputs = inputs
+        super().__init__(inputs)
         self.config: BlaUagConfig = inputs.config
         self.teacher = inputs.teachers[0]
         if self.config.direction == "reverse" and self.config.smoothing == 0:
@@ -124,10 +124,6 @@ class BlaUag:
             p_new = fold_old_into_background(log_p, old_count).exp()
             weighted["new_dice"] = c.new_dice_weight * soft_dice_loss(batch.labels_BDHW, p_new)
         return LossTerms(terms=weighted)
-
-    def phases(self) -> Sequence[Phase]:
-        """One."""
-        return (Phase(name="increment"),)
 
     def _guidance(self, batch: Batch) -> Tensor:
         mode = self.config.uncertainty

@@ -1,13 +1,21 @@
 """Fine-tuning: the teacher's weights trained on the new labels alone; the baseline that forgets."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
 from organincrement.methods.labelled import as_student_labels, labelled_terms
-from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
+from organincrement.methods.protocol import (
+    Batch,
+    Citation,
+    ContinualMethod,
+    LossTerms,
+    MethodInputs,
+    Needs,
+    Preset,
+    setting,
+)
 from organincrement.methods.recipes import COMPARED, FROM_TEACHER, PAPER_ADAM
 from organincrement.methods.student import student_from_teacher
 
@@ -22,10 +30,11 @@ class FineTuneConfig:
     )
 
 
-class FineTune:
+class FineTune(ContinualMethod):
     """Dice + cross entropy on the new labels; old organs are background there, and so they are forgotten."""
 
     name: ClassVar[str] = "fine-tune"
+    title: ClassVar[str] = "Fine-tuning"
     summary: ClassVar[str] = "Trains the teacher on the new labels alone; shows what forgetting costs."
     paper: ClassVar[Citation] = Citation(
         authors="M. McCloskey, N. J. Cohen",
@@ -35,6 +44,7 @@ class FineTune:
         url="https://doi.org/10.1016/S0079-7421(08)60536-8",
     )
     needs: ClassVar[Needs] = Needs(teachers="one")
+    baseline: ClassVar[bool] = True
     Config: ClassVar[type] = FineTuneConfig
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_TEACHER),
@@ -42,7 +52,7 @@ class FineTune:
     }
 
     def __init__(self, inputs: MethodInputs) -> None:
-        self.inputs = inputs
+        super().__init__(inputs)
         self.config: FineTuneConfig = inputs.config
         self.old_count = inputs.transition.old_count
 
@@ -55,7 +65,3 @@ class FineTune:
         log_p = student(batch.image_BCDHW).float().log_softmax(1)
         labels = as_student_labels(batch.labels_BDHW, self.old_count)
         return LossTerms(terms=labelled_terms(labels, log_p, self.config.dice_weight, dice_from=1 + self.old_count))
-
-    def phases(self) -> Sequence[Phase]:
-        """One."""
-        return (Phase(name="increment"),)

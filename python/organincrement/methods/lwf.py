@@ -1,6 +1,5 @@
 """Learning without forgetting with one softmax: distillation over the old channels, no background folding."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +7,16 @@ from torch import nn
 
 from organincrement.losses.divergence import kl_divergence
 from organincrement.methods.labelled import as_student_labels, labelled_terms
-from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
+from organincrement.methods.protocol import (
+    Batch,
+    Citation,
+    ContinualMethod,
+    LossTerms,
+    MethodInputs,
+    Needs,
+    Preset,
+    setting,
+)
 from organincrement.methods.recipes import COMPARED, FROM_TEACHER, PAPER_ADAM
 from organincrement.methods.student import student_from_teacher
 
@@ -24,10 +32,11 @@ class LwfConfig:
     )
 
 
-class Lwf:
+class Lwf(ContinualMethod):
     """Cross entropy on the new labels, KL to the teacher over the softmax of the old channels only."""
 
     name: ClassVar[str] = "lwf"
+    title: ClassVar[str] = "Learning without forgetting"
     summary: ClassVar[str] = "Distils the old channels as they are; old organs stay background in the new labels."
     paper: ClassVar[Citation] = Citation(
         authors="Z. Li, D. Hoiem",
@@ -37,6 +46,7 @@ class Lwf:
         url="https://arxiv.org/abs/1606.09282",
     )
     needs: ClassVar[Needs] = Needs(teachers="one")
+    baseline: ClassVar[bool] = True
     Config: ClassVar[type] = LwfConfig
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_TEACHER),
@@ -44,7 +54,7 @@ class Lwf:
     }
 
     def __init__(self, inputs: MethodInputs) -> None:
-        self.inputs = inputs
+        super().__init__(inputs)
         self.config: LwfConfig = inputs.config
         self.teacher = inputs.teachers[0]
 
@@ -61,7 +71,3 @@ class Lwf:
         terms = labelled_terms(labels, logits.log_softmax(1), self.config.dice_weight, dice_from=1 + old_count)
         divergence = kl_divergence(log_p_teacher, logits[:, : 1 + old_count].log_softmax(1)).mean()
         return LossTerms(terms={**terms, "distillation": self.config.distillation_weight * divergence})
-
-    def phases(self) -> Sequence[Phase]:
-        """One."""
-        return (Phase(name="increment"),)

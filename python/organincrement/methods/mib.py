@@ -1,6 +1,5 @@
 """Modeling the background, adapted to 3-D: the closest rival of BLA."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +8,16 @@ from torch import nn
 from organincrement.losses.alignment import fold_old_into_background
 from organincrement.losses.mib import unbiased_cross_entropy, unbiased_distillation
 from organincrement.losses.overlap import soft_dice_loss
-from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
+from organincrement.methods.protocol import (
+    Batch,
+    Citation,
+    ContinualMethod,
+    LossTerms,
+    MethodInputs,
+    Needs,
+    Preset,
+    setting,
+)
 from organincrement.methods.recipes import COMPARED, FROM_TEACHER, PAPER_ADAM
 from organincrement.methods.student import student_from_teacher
 
@@ -25,10 +33,11 @@ class MibConfig:
     )
 
 
-class Mib:
+class Mib(ContinualMethod):
     """Unbiased cross entropy on the new labels, unbiased distillation from the teacher."""
 
     name: ClassVar[str] = "mib"
+    title: ClassVar[str] = "MiB: modelling the background"
     summary: ClassVar[str] = "Distils the teacher with the background shared between old and new organs."
     paper: ClassVar[Citation] = Citation(
         authors="F. Cermelli et al.",
@@ -38,6 +47,7 @@ class Mib:
         url="https://arxiv.org/abs/2002.00718",
     )
     needs: ClassVar[Needs] = Needs(teachers="one")
+    baseline: ClassVar[bool] = True
     Config: ClassVar[type] = MibConfig
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_TEACHER),
@@ -49,7 +59,7 @@ class Mib:
     }
 
     def __init__(self, inputs: MethodInputs) -> None:
-        self.inputs = inputs
+        super().__init__(inputs)
         self.config: MibConfig = inputs.config
         self.teacher = inputs.teachers[0]
 
@@ -71,7 +81,3 @@ class Mib:
             p_new = fold_old_into_background(log_p, old_count).exp()
             terms["new_dice"] = self.config.new_dice_weight * soft_dice_loss(batch.labels_BDHW, p_new)
         return LossTerms(terms=terms)
-
-    def phases(self) -> Sequence[Phase]:
-        """One."""
-        return (Phase(name="increment"),)

@@ -1,6 +1,7 @@
 """What a continual-learning method is.
 
-The trainer owns everything else: data order, precision, schedule, checkpoints.
+The trainer owns everything else: data order, precision, schedule, checkpoints. A method derives from ContinualMethod
+for the defaults: one phase, one softmax, a student built like its teacher.
 """
 
 import dataclasses
@@ -12,9 +13,10 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from organincrement.contract.labels import LabelTransition
+from organincrement.contract.labels import LabelSpace, LabelTransition
+from organincrement.contract.model import Head, ModelManifest, SoftmaxHead
 from organincrement.methods.teacher import FrozenTeacher
-from organincrement.networks.sizing import NetworkSpec
+from organincrement.networks.sizing import NetworkSpec, first_network
 
 
 class MethodError(ValueError):
@@ -34,11 +36,20 @@ class Citation:
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What a method is given. `old_data` and `exemplars` are False for every data-free method."""
+    """What a method is given. `old_data` and `exemplars` are False for every data-free method.
+
+    labels: how a batch numbers them: `new` 1..N, the organs that no teacher knows; `student` as the student does, for
+    methods that are also given labels of old organs. partial: where some organs were not looked for, the loss wants 0
+    for "none of those that were", with `Batch.annotated_BL`; else such voxels are unlabelled. unlabelled: scans
+    without any label will do.
+    """
 
     teachers: Literal["none", "one", "many"]
     old_data: bool = False
     exemplars: bool = False
+    labels: Literal["new", "student"] = "new"
+    partial: bool = False
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +84,18 @@ class Phase:
 class Batch:
     """One mini-batch on the training device.
 
-    image_BCDHW: normalised. labels_BDHW: 0 background, 1..N the dataset's organs, -1 where nobody looked.
-    generator: CPU generator of this step, from which every draw of the method comes.
+    image_BCDHW: normalised. labels_BDHW: 0 background, 1..L as `Needs.labels` says, -1 where nobody looked.
+    annotated_BL: bool, which of the L organs were looked for in each sample. exemplar: all of it is from the vault.
+    step: of the training. generator: CPU generator of this step, from which every draw of the method comes.
     """
 
     image_BCDHW: Tensor
     labels_BDHW: Tensor
+    annotated_BL: Tensor
     case_ids: tuple[str, ...]
     generator: torch.Generator
+    exemplar: bool = False
+    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,19 +123,65 @@ class MethodInputs:
     network: NetworkSpec
     config: Any
     device: torch.device
+    head: Head = field(default_factory=SoftmaxHead)
+
+    @property
+    def organs(self) -> LabelSpace:
+        """The student's."""
+        return self.transition.student
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """What is packaged at the end: a network, how to build it again, and what its channels stand for."""
+
+    network: nn.Module
+    spec: NetworkSpec
+    head: Head
 
 
 class ContinualMethod(Protocol):
-    """One paper or baseline. Constructed from MethodInputs; holds no other state than its teachers and settings."""
+    """One paper or baseline. Constructed from MethodInputs; holds no other state than its teachers and settings.
+
+    What changes in the course of a training lives in the student, whose weights and buffers the checkpoints hold.
+    """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[Citation]
     needs: ClassVar[Needs]
+    baseline: ClassVar[bool] = False
     Config: ClassVar[type]
     presets: ClassVar[dict[str, Preset]]
 
-    def __init__(self, inputs: MethodInputs) -> None: ...
+    inputs: MethodInputs
+
+    def __init__(self, inputs: MethodInputs) -> None:
+        self.inputs = inputs
+
+    @classmethod
+    def plan_head(cls, transition: LabelTransition, teachers: Sequence[ModelManifest]) -> Head:
+        """What the student's channels stand for."""
+        return SoftmaxHead()
+
+    @classmethod
+    def plan_network(
+        cls, config: Any, transition: LabelTransition, teachers: Sequence[ModelManifest], channels: int
+    ) -> NetworkSpec:
+        """The student's network, of so many output channels: as its first teacher's, else as the settings say.
+
+        Raises: MethodError where the method cannot build on such a teacher.
+        """
+        if not teachers:
+            return first_network(config, channels)
+        if not isinstance(teachers[0].head, SoftmaxHead):
+            raise MethodError(
+                f"method '{cls.name}' goes on from a teacher with one softmax; '{teachers[0].name}' has a head of kind "
+                f"'{teachers[0].head.kind}': choose lwfseg or continual-segment for it"
+            )
+        described = teachers[0].network
+        return NetworkSpec(kind=described.kind, args=dict(described.args)).with_outputs(channels)
 
     def build_student(self) -> nn.Module:
         """The network to train, started as the method says."""
@@ -132,7 +193,24 @@ class ContinualMethod(Protocol):
 
     def phases(self) -> Sequence[Phase]:
         """The parts of the training, in order."""
-        ...
+        return (Phase(name="increment" if self.inputs.teachers else "training"),)
+
+    def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
+        """Prepare the student for a phase after the first; the optimiser, the schedule and the average start anew.
+
+        Args: scores: of all validations so far, 0..1. Returns: False where the training is to end here.
+        """
+        return True
+
+    def freeze(self, student: nn.Module, phase: int) -> None:
+        """Say by `requires_grad` which weights are trained in a phase; called at its start and after every restart."""
+
+    def after_step(self, student: nn.Module) -> None:
+        """What is to hold of the weights after every step of the optimiser."""
+
+    def product(self, network: nn.Module) -> Product:
+        """What is packaged of the trained network."""
+        return Product(network=network, spec=self.inputs.network, head=self.inputs.head)
 
 
 def setting(

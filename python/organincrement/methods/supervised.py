@@ -1,35 +1,38 @@
 """Ordinary supervised training: how a teacher, a specialist or an upper bound is made."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
+from organincrement.methods.first_model import FirstModelConfig
 from organincrement.methods.labelled import labelled_terms
-from organincrement.methods.protocol import Batch, Citation, LossTerms, MethodInputs, Needs, Phase, Preset, setting
+from organincrement.methods.protocol import (
+    Batch,
+    Citation,
+    ContinualMethod,
+    LossTerms,
+    MethodInputs,
+    Needs,
+    Preset,
+    setting,
+)
 from organincrement.methods.recipes import FROM_SCRATCH, PAPER_NNUNET
-from organincrement.networks.build import NETWORKS, build_network
+from organincrement.networks.build import build_network
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedConfig:
+class SupervisedConfig(FirstModelConfig):
     """Dice and cross entropy, as nnU-Net trains. What is empty here, the plan fills in from the data and the memory."""
 
-    network: str = setting("PlainConvUNet", "network class", choices=tuple(NETWORKS))
-    features: tuple[int, ...] = setting((), "feature maps per level", unit="channels")
-    blocks: tuple[int, ...] = setting((), "convolutions or residual blocks per level of the encoder")
-    spacing_mm: tuple[float, ...] = setting((), "voxel size of the network's grid, D, H, W", unit="mm")
-    clip_hu: tuple[float, ...] = setting((-200.0, 300.0), "CT intensities are clipped to this range", unit="HU")
-    mean_hu: float = setting(20.0, "subtracted after clipping", unit="HU")
-    std_hu: float = setting(120.0, "divided by after that", unit="HU", low=1)
     dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
 
 
-class Supervised:
+class Supervised(ContinualMethod):
     """Dice + cross entropy on the labels, from a fresh network."""
 
     name: ClassVar[str] = "supervised"
+    title: ClassVar[str] = "Supervised: a first model"
     summary: ClassVar[str] = "Trains a first model from labels alone; no teacher."
     paper: ClassVar[Citation] = Citation(
         authors="F. Isensee et al.",
@@ -46,7 +49,7 @@ class Supervised:
     }
 
     def __init__(self, inputs: MethodInputs) -> None:
-        self.inputs = inputs
+        super().__init__(inputs)
         self.config: SupervisedConfig = inputs.config
 
     def build_student(self) -> nn.Module:
@@ -57,7 +60,3 @@ class Supervised:
         """Cross entropy and soft Dice over labelled voxels."""
         log_p = student(batch.image_BCDHW).float().log_softmax(1)
         return LossTerms(terms=labelled_terms(batch.labels_BDHW, log_p, self.config.dice_weight))
-
-    def phases(self) -> Sequence[Phase]:
-        """One."""
-        return (Phase(name="training"),)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from organincrement.imaging.perturbation import perturb
+from organincrement.inference.readout import Readout
 from organincrement.losses.alignment import group_channels
 from organincrement.losses.guidance import entropy
 from organincrement.networks.sizing import NetworkSpec
@@ -31,15 +32,24 @@ class TeacherView:
 class FrozenTeacher:
     """A network that only answers.
 
-    Args: channel_of: for each of its channels the old channel (0..K) it counts as; organs merged into a new organ
-        count as background here. old_count: K.
+    Args: readout: of its channels. channel_of: for each of its classes the old channel (0..K) it counts as; organs
+        merged into a new organ count as background here. old_count: K.
     """
 
-    def __init__(self, network: nn.Module, spec: NetworkSpec, *, channel_of: tuple[int, ...], old_count: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        spec: NetworkSpec,
+        *,
+        channel_of: tuple[int, ...],
+        old_count: int,
+        readout: Readout | None = None,
+    ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.spec = spec
         self.channel_of = channel_of
         self.old_count = old_count
+        self.readout = readout or Readout.softmax(len(channel_of))
 
     def __call__(self, image_BCDHW: Tensor) -> TeacherView:
         """The teacher's log-probabilities on this input."""
@@ -47,6 +57,12 @@ class FrozenTeacher:
             log_p = self._log_p(image_BCDHW)
         # autograd refuses to save inference tensors; a clone made outside the mode is an ordinary constant
         return TeacherView(log_p_BKDHW=log_p.clone())
+
+    def logits(self, image_BCDHW: Tensor) -> Tensor:
+        """All channels of the network on this input, float32, a constant."""
+        with torch.inference_mode():
+            logits = self.network(image_BCDHW).float()
+        return logits.clone()
 
     def uncertainty(self, image_BCDHW: Tensor, perturbations: int, generator: torch.Generator) -> Tensor:
         """Entropy of the mean prediction over perturbed copies (arXiv 2103.05227, eq. 7). Returns: (B, D, H, W)."""
@@ -59,8 +75,12 @@ class FrozenTeacher:
         return u_BDHW.clone()
 
     def fold(self, log_p_BKDHW: Tensor) -> Tensor:
-        """Sum the channels that count as one organ: from the network's channels to 1 + K."""
+        """Sum the classes that count as one organ: from the network's classes to 1 + K."""
         return group_channels(log_p_BKDHW, self.channel_of, 1 + self.old_count)
 
+    def old_log_p(self, logits_BCDHW: Tensor) -> Tensor:
+        """From the network's channels to the log-probabilities of background and the K old organs."""
+        return self.fold(self.readout.joint_log_p(logits_BCDHW))
+
     def _log_p(self, image_BCDHW: Tensor) -> Tensor:
-        return self.fold(self.network(image_BCDHW).float().log_softmax(1))
+        return self.old_log_p(self.network(image_BCDHW).float())

@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from organincrement.contract import codec
+from organincrement.contract.channels import channel_count
 from organincrement.contract.files import fsync_folder, write_atomic
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.model import ModelManifest, SoftmaxHead, Weights
+from organincrement.contract.model import ModelManifest, TorchScriptHead, Weights
 from organincrement.contract.package import manifest_sha256, read_manifest, read_weights
 from organincrement.models.errors import ModelError
 from organincrement.networks.build import build_network, count_parameters
@@ -69,11 +70,13 @@ def load_package(path: Path) -> LoadedModel:
 
 
 def _check_runnable(manifest: ModelManifest, name: str) -> None:
-    if not isinstance(manifest.head, SoftmaxHead) or len(manifest.weights) != 1:
-        raise ModelError(f"{name}: only packages with one softmax network can be run")
-    out_channels, organs = manifest.network.args.get("out_channels"), len(manifest.organs)
-    if out_channels != 1 + organs:
-        raise ModelError(f"{name}: the network has {out_channels} output channels, but {organs} organs and background")
+    if isinstance(manifest.head, TorchScriptHead) or len(manifest.weights) != 1:
+        raise ModelError(f"{name}: only packages with one network of ours can be run")
+    found, wanted = manifest.network.args.get("out_channels"), channel_count(manifest.head, manifest.label_space)
+    if found != wanted:
+        raise ModelError(
+            f"{name}: the network has {found} output channels, but its organs and backgrounds need {wanted}"
+        )
     if manifest.network.args.get("in_channels") != 1 or len(manifest.preprocessing.channels) != 1:
         raise ModelError(f"{name}: only networks with one input channel can be run")
     way = (manifest.inference.window, manifest.inference.average, manifest.preprocessing.output_resampling)

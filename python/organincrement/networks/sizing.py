@@ -66,6 +66,19 @@ def unet_spec(size: Size, in_channels: int, out_channels: int, kind: str = "Plai
     return NetworkSpec(kind=kind, args=args)
 
 
+def first_network(config: Any, out_channels: int) -> NetworkSpec:
+    """The network of a model without a teacher. Args: config: settings with network, features and blocks."""
+    features, blocks = list(config.features), list(config.blocks)
+    args: dict[str, Any] = {"in_channels": 1, "out_channels": out_channels}
+    if config.network == "SegResNet":
+        args |= {"init_filters": features[0], "blocks_down": blocks, "blocks_up": [1] * (len(blocks) - 1)}
+    elif config.network == "DynUNet":
+        args |= {"features": features}
+    else:
+        args |= {"features": features, "blocks": blocks, "decoder_blocks": [1] * (len(features) - 1)}
+    return NetworkSpec(kind=config.network, args=args)
+
+
 def patch_multiple(spec: NetworkSpec) -> tuple[int, int, int]:
     """The patch edges are multiples of this."""
     return shrink_factor(spec.kind, spec.args)

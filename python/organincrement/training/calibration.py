@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
+from organincrement.contract.channels import ChannelGroup
+from organincrement.contract.labels import LabelSpace
 from organincrement.evaluation.calibration import fit_temperature
+from organincrement.inference.readout import Readout
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.training.validation import HeldBackCase, Segmenter
 
@@ -26,36 +29,85 @@ class CalibratedTeacher:
 
     def probabilities(self, held: HeldBackCase, indices: np.ndarray, segmenter: Segmenter) -> np.ndarray:
         """(N, 1 + K) at these flat voxel indices; background also stands for the new organs."""
-        logits_NC = segmenter.logits_at(self.frozen.network, held.case, len(self.frozen.channel_of), indices)
-        return self.frozen.fold((logits_NC / self.temperature).log_softmax(1)).exp().numpy()
+        logits_NC = segmenter.logits_at(self.frozen.network, held.case, self.frozen.readout.channels, indices)
+        return self.frozen.old_log_p(logits_NC / self.temperature).exp().numpy()
 
 
 def fitted_temperature(
     network: nn.Module,
     cases: Sequence[HeldBackCase],
     teacher: CalibratedTeacher | None,
-    channels: int,
+    organs: LabelSpace,
     segmenter: Segmenter,
     seed: int,
 ) -> float:
-    """T that best explains the new labels, and outside them the teacher; 1 where neither is known of the background.
+    """T of one softmax over `organs` that best explains the labels, and outside them the teacher.
 
-    The teacher's hard labels would do it an injustice: they are right about as often as it is sure, and no more.
+    1 where neither is known of the background. The teacher's hard labels would do it an injustice: they are right about
+    as often as it is sure, and no more.
     """
     if teacher is None and not any((held.case.labels_DHW() == 0).any() for held in cases):
         return 1.0
-    drawn = [_draw(network, held, teacher, channels, segmenter, seed) for held in cases]
+    drawn = [_draw(network, held, teacher, organs, segmenter, seed) for held in cases]
     if not drawn:
         return 1.0
     logits_NC, targets_NC = (np.concatenate(part) for part in zip(*drawn, strict=True))
     return round(fit_temperature(logits_NC, targets_NC), 4)
 
 
+def fitted_group_temperatures(
+    network: nn.Module,
+    cases: Sequence[HeldBackCase],
+    organs: LabelSpace,
+    readout: Readout,
+    segmenter: Segmenter,
+    seed: int,
+) -> tuple[float | None, ...]:
+    """T of each group of channels that best explains the labels; None where its organs were not looked for."""
+    drawn = [(held, *_raw_draw(network, held, readout.channels, segmenter, seed)) for held in cases]
+    temperatures: list[float | None] = []
+    for group in readout.groups:
+        wanted = [organs.ids[label - 1] for label in group.labels]
+        known = [
+            (_group_logits(group, logits_NC), _group_truth(held, wanted, truth_N))
+            for held, logits_NC, truth_N in drawn
+            if set(wanted) <= set(held.annotated)
+        ]
+        if not known:
+            temperatures.append(None)
+            continue
+        logits, truth = (np.concatenate(part) for part in zip(*known, strict=True))
+        temperatures.append(round(fit_temperature(logits, truth), 4) if (truth > 0).any() else None)
+    return tuple(temperatures)
+
+
+def _raw_draw(
+    network: nn.Module, held: HeldBackCase, channels: int, segmenter: Segmenter, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """All channels, and the labels, of voxels drawn evenly among those that somebody looked at."""
+    truth_M = held.case.labels_DHW().ravel()
+    known = np.flatnonzero(truth_M >= 0)
+    drawn = np.random.default_rng(seed).choice(known, min(_VOXELS_PER_CASE, known.size), replace=False)
+    return segmenter.logits_at(network, held.case, channels, drawn).numpy().astype(float), truth_M[drawn]
+
+
+def _group_logits(group: ChannelGroup, logits_NC: np.ndarray) -> np.ndarray:
+    organs = logits_NC[:, list(group.channels)]
+    background = np.zeros((len(organs), 1)) if group.background is None else logits_NC[:, [group.background]]
+    return np.concatenate([background, organs], axis=1)
+
+
+def _group_truth(held: HeldBackCase, wanted: Sequence[str], truth_N: np.ndarray) -> np.ndarray:
+    """0 for anything that is not one of these organs."""
+    values = [held.label_values[organ] for organ in wanted]
+    return sum(np.where(truth_N == value, place, 0) for place, value in enumerate(values, start=1))  # type: ignore[return-value]
+
+
 def _draw(
     network: nn.Module,
     held: HeldBackCase,
     teacher: CalibratedTeacher | None,
-    channels: int,
+    organs: LabelSpace,
     segmenter: Segmenter,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -63,17 +115,19 @@ def _draw(
     truth_M = held.case.labels_DHW().ravel()
     known = np.flatnonzero(truth_M >= 0) if teacher is None else np.arange(truth_M.size)
     drawn = np.random.default_rng(seed).choice(known, min(_VOXELS_PER_CASE, known.size), replace=False)
-    truth_N = truth_M[drawn]
+    truth_N, channels = truth_M[drawn], 1 + len(organs)
     logits_NC = segmenter.logits_at(network, held.case, channels, drawn).numpy().astype(float)
     old_count = 0 if teacher is None else teacher.frozen.old_count
     targets_NC = np.zeros((drawn.size, channels))
     targets_NC[:, 0] = 1.0
     if teacher is not None:
         targets_NC[:, : 1 + old_count] = teacher.probabilities(held, drawn, segmenter)
-        _leave_new_open(logits_NC, truth_N < 0, old_count)
-    labelled = np.flatnonzero(truth_N > 0)
-    targets_NC[labelled] = 0.0
-    targets_NC[labelled, truth_N[labelled] + old_count] = 1.0
+        looked_for = set(organs.ids[old_count:]) <= set(held.annotated)
+        _leave_new_open(logits_NC, truth_N < 0 if looked_for else truth_N <= 0, old_count)
+    for organ, value in held.label_values.items():
+        labelled = np.flatnonzero(truth_N == value)
+        targets_NC[labelled] = 0.0
+        targets_NC[labelled, organs.index(organ)] = 1.0
     return logits_NC, targets_NC
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from organincrement.training.checkpoint import load_newest, save_checkpoint
 from organincrement.training.data_workers import WorkerLost
 from organincrement.training.device import Hardware
 from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
+from organincrement.training.phases import PhasePlan
 from organincrement.training.reporting import Reporter
 from organincrement.training.signals import DiskFull, Diverged, PlanChanged, is_disk_full
 from organincrement.training.validation import ValidationResult
@@ -32,9 +33,15 @@ _SMALLER_STEP = 0.5
 
 @dataclass(kw_only=True)
 class Progress:
-    """What a checkpoint holds besides weights and moments; all draws follow from the plan's seed and `step`."""
+    """What a checkpoint holds besides weights and moments; all draws follow from the plan's seed and `step`.
+
+    scores: of all validations. ended: whether the method wants no further phase.
+    """
 
     step: int = 0
+    phase: int = 0
+    ended: bool = False
+    scores: list[float] = field(default_factory=list)
     validated_step: int = -1
     best_step: int = -1
     best_score: float = -1.0
@@ -43,7 +50,11 @@ class Progress:
 
 
 class Trainer:
-    """Runs a method's loss over the plan's steps. `run` may raise the signals of `training.signals`."""
+    """Runs a method's loss over the plan's steps. `run` may raise the signals of `training.signals`.
+
+    Args: annotated: of each case, which of the organs that can be labelled were looked for. exemplars: cases from the
+        vault, which no batch mixes with others.
+    """
 
     def __init__(
         self,
@@ -52,20 +63,23 @@ class Trainer:
         method: ContinualMethod,
         source: BatchSource,
         validate: Callable[[nn.Module], ValidationResult] | None,
+        annotated: Mapping[str, tuple[bool, ...]],
+        exemplars: frozenset[str] = frozenset(),
         checkpoints: Path,
         reporter: Reporter,
         hardware: Hardware,
         check_flags: Callable[[], None],
     ) -> None:
         self.plan, self.method, self.source, self.validate = plan, method, source, validate
+        self.annotated, self.exemplars = annotated, exemplars
+        self.phases = PhasePlan(method.phases(), plan.training.steps)
         self.checkpoints, self.reporter, self.hardware, self.check_flags = checkpoints, reporter, hardware, check_flags
         torch.manual_seed(plan.seed)
         self.student = method.build_student()
-        self.optimizer = make_optimizer(self.student, plan.training.optimizer)
-        self.average = AveragedWeights(self.student, plan.training.ema) if plan.training.ema else None
+        self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
+        self._start_optimizer()
         # bfloat16 has the range of float32; only float16 needs its gradients scaled
         self.scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.precision == "fp16")
-        self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
         self._workers = plan.training.workers
         self._draws: Iterator[Draw] | None = None
         self._plan_sha256 = hashlib.sha256(codec.dumps(plan).encode()).hexdigest()
@@ -102,6 +116,8 @@ class Trainer:
             while self.progress.step < total:
                 self.check_flags()
                 self._validate_if_due()
+                if self._ends_before_next_phase():
+                    break
                 if not self._step(*self._next_draw()):
                     self._end_draws()
                 if time.monotonic() - self._last_saved_s > _CHECKPOINT_EVERY_S:
@@ -109,6 +125,25 @@ class Trainer:
         finally:
             self._end_draws()  # no worker is left behind, however the run ends
         self._validate_if_due()
+
+    def _start_optimizer(self) -> None:
+        self.method.freeze(self.student, self.progress.phase)
+        self.optimizer = make_optimizer(self.student, self.plan.training.optimizer)
+        self.average = AveragedWeights(self.student, self.plan.training.ema) if self.plan.training.ema else None
+
+    def _ends_before_next_phase(self) -> bool:
+        """Enter the phases that begin at this step. Returns: whether the method ends the training instead."""
+        progress = self.progress
+        while not progress.ended and self.phases.begins(progress.phase + 1, progress.step):
+            self.student.load_state_dict(self.network.state_dict())  # what was validated is what goes on
+            progress.ended = not self.method.enter(self.student, progress.phase + 1, tuple(progress.scores))
+            if not progress.ended:
+                progress.phase += 1
+                progress.best_step, progress.best_score = -1, -1.0
+                self._start_optimizer()
+                self.reporter.phase = self.phases.names[progress.phase]
+            self.save(best=False)
+        return progress.ended
 
     def save(self, *, best: bool) -> None:
         """Write a checkpoint. Raises: DiskFull."""
@@ -154,9 +189,9 @@ class Trainer:
         """One optimiser step. Returns: False where the loss was not finite and an earlier checkpoint was taken up."""
         started = time.perf_counter()
         step, training = self.progress.step, self.plan.training
-        rate = self.progress.lr_scale * learning_rate(
-            step, training.steps, float(training.optimizer["lr"]), training.schedule
-        )
+        done, length = self.phases.within(self.progress.phase, step)
+        base = float(training.optimizer["lr"])
+        rate = self.progress.lr_scale * learning_rate(done, length, base, training.schedule)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         terms = self._gradients(draw)
@@ -165,6 +200,7 @@ class Trainer:
             return False
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.method.after_step(self.student)
         if self.average:
             self.average.update(self.student)
         self.progress.step += 1
@@ -207,8 +243,11 @@ class Trainer:
             batch = Batch(
                 image_BCDHW=image_BCDHW[part].to(self.hardware.device, non_blocking=True),
                 labels_BDHW=labels_BDHW[part].to(self.hardware.device, non_blocking=True),
+                annotated_BL=torch.tensor([self.annotated[i] for i in ids[part]], device=self.hardware.device),
                 case_ids=ids[part],
                 generator=generator,
+                exemplar=ids[first] in self.exemplars,
+                step=self.progress.step,
             )
             share = len(batch.case_ids) / count
             terms = self._loss(batch)
@@ -238,12 +277,14 @@ class Trainer:
 
     def _validate_if_due(self) -> None:
         step, every = self.progress.step, self.plan.validation.every_steps
-        due = step == self.plan.training.steps or (step > 0 and step % every == 0)
+        ends = step == self.plan.training.steps or self.phases.begins(self.progress.phase + 1, step)
+        due = ends or (step > 0 and step % every == 0)
         if self.validate is None or not due or self.progress.validated_step == step:
             return
         result = self.validate(self.network.eval())
         best = result.score > self.progress.best_score
         self.progress.validated_step = step
+        self.progress.scores.append(result.score)
         if best:
             self.progress.best_step, self.progress.best_score = step, result.score
         self.reporter.validated(step, result, best)
@@ -257,7 +298,7 @@ class Trainer:
     def _state(self) -> dict[str, Any]:
         return {
             "plan_sha256": self._plan_sha256,
-            "progress": dict(vars(self.progress)),
+            "progress": asdict(self.progress),
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -267,6 +308,8 @@ class Trainer:
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self.progress = Progress(**state["progress"])
+        self.reporter.phase = self.phases.names[self.progress.phase]
+        self._start_optimizer()
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

@@ -13,13 +13,14 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torc
 def make_optimizer(network: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
     """The optimiser named in a plan: {"name": adam | adamw | sgd, "lr": …, "weight_decay": …, "momentum": …}.
 
-    Raises: ValueError for an unknown name or setting.
+    It has the weights that require a gradient. Raises: ValueError for an unknown name or setting.
     """
     options = {key: value for key, value in settings.items() if key != "name"}
     if settings.get("name") not in _OPTIMIZERS:
         raise ValueError(f"optimizer '{settings.get('name')}' is unknown; use one of {', '.join(_OPTIMIZERS)}")
     try:
-        return _OPTIMIZERS[settings["name"]](network.parameters(), **options)
+        trained = [weight for weight in network.parameters() if weight.requires_grad]
+        return _OPTIMIZERS[settings["name"]](trained, **options)
     except TypeError as error:
         raise ValueError(f"optimizer '{settings['name']}': {error}") from error
 

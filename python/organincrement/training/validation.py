@@ -1,6 +1,6 @@
 """How good the student is on held-back cases: new organs against the labels, old organs against the teacher."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from organincrement.contract.labels import LabelSpace
 from organincrement.imaging.cache import CachedCase
 from organincrement.inference.boxes import split
 from organincrement.inference.memory import free_gpu_memory, whose_memory
+from organincrement.inference.readout import Readout
 from organincrement.inference.windows import Box, Windows, average_windows
 
 Rows = dict[str, list[float]]
@@ -20,19 +21,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class HeldBackCase:
-    """A case to validate on; `annotated`: new organs looked for. teacher_labels_DHW: 0..K, None without a teacher.
+    """A case to validate on; `annotated`: organs looked for. teacher_labels_DHW: 0..K, None without a teacher.
 
-    The case's own labels: 0 background, 1..N new organs, -1 unlabelled.
+    label_values: of the organs that can be labelled in its own labels; 0 is background, -1 unlabelled.
     """
 
     case: CachedCase
     annotated: tuple[str, ...]
+    label_values: Mapping[str, int]
     teacher_labels_DHW: np.ndarray | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationResult:
-    """Dice of each new organ and agreement (Dice with the teacher) of each old one, one value per case that has it."""
+    """Dice of each labelled organ and agreement (Dice with the teacher) of each old one, one value per case with it."""
 
     dice: Rows
     agreement: Rows
@@ -43,7 +45,7 @@ class ValidationResult:
 
     @property
     def score(self) -> float:
-        """Mean of the new organs' mean Dice and the old organs' mean agreement: the best checkpoint is best by both."""
+        """Mean of the labelled organs' mean Dice and the old organs' mean agreement: the best is best by both."""
         groups = [[v for v in self.means(rows).values() if v is not None] for rows in (self.dice, self.agreement)]
         return float(np.mean([np.mean(group) for group in groups if group])) if any(groups) else 0.0
 
@@ -114,14 +116,14 @@ class Segmenter:
         network: nn.Module,
         case: CachedCase,
         channels: int,
-        folded: Callable[[torch.Tensor], torch.Tensor] = lambda logits_CDHW: logits_CDHW,
+        labelled: Callable[[torch.Tensor], torch.Tensor] = lambda logits_CDHW: logits_CDHW.argmax(0),
     ) -> np.ndarray:
-        """Most probable channel of each voxel, int16. Args: folded: a tile's mean logits in the channels wanted."""
+        """Label of each voxel, int16. Args: labelled: from a tile's mean logits to its labels."""
 
         def whole() -> np.ndarray:
             labels_DHW = np.empty(case.shape, np.int16)
             for box, mean_CDHW in self._tiles(network, case, channels):
-                labels_DHW[box] = folded(mean_CDHW).argmax(0).cpu().numpy()
+                labels_DHW[box] = labelled(mean_CDHW).cpu().numpy()
                 del mean_CDHW  # before the next tile is made
             return labels_DHW
 
@@ -163,21 +165,29 @@ class Segmenter:
 
 
 def validate(
-    network: nn.Module, cases: Sequence[HeldBackCase], organs: LabelSpace, old_count: int, segmenter: Segmenter
+    network: nn.Module,
+    cases: Sequence[HeldBackCase],
+    organs: LabelSpace,
+    old_count: int,
+    readout: Readout,
+    segmenter: Segmenter,
 ) -> ValidationResult:
     """Segment every held-back case and compare.
 
-    Args: network: in eval mode. organs: the student's, of which the first `old_count` are old.
+    Args: network: in eval mode. organs: the student's, of which the first `old_count` are old. readout: of its
+        channels.
     """
     old, new = organs.ids[:old_count], organs.ids[old_count:]
+    labelled = {*new, *(organ for held in cases for organ in held.annotated if organ in held.label_values)}
     agreement: Rows = {organ: [] for organ in old}
-    dice: Rows = {organ: [] for organ in new}
+    dice: Rows = {organ: [] for organ in organs.ids if organ in labelled}
     for held in cases:
-        predicted = segmenter.labels(network, held.case, 1 + len(organs))
+        predicted = segmenter.labels(network, held.case, readout.channels, readout.labels)
         truth = held.case.labels_DHW()
-        for index, organ in enumerate(new, start=1):
+        for organ in dice:
             if organ in held.annotated:
-                _add(dice[organ], (predicted == old_count + index) & (truth >= 0), truth == index)
+                found = (predicted == organs.index(organ)) & (truth >= 0)
+                _add(dice[organ], found, truth == held.label_values[organ])
         if held.teacher_labels_DHW is not None:
             for index, organ in enumerate(old, start=1):
                 _add(agreement[organ], predicted == index, held.teacher_labels_DHW == index)

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from organincrement.contract import codec
-from organincrement.contract.dataset import Case
 from organincrement.contract.errors import ContractError
 from organincrement.contract.files import sha256_file
 from organincrement.contract.job import JobFolder
@@ -19,7 +18,7 @@ from organincrement.imaging.preprocessing import canonical_grid, preprocess_pair
 from organincrement.imaging.safe_read import read_image, read_labels
 from organincrement.imaging.volume import Volume
 from organincrement.workflows.errors import WorkflowError
-from organincrement.workflows.setup import Setup
+from organincrement.workflows.setup import PlannedCase, Setup
 
 _PERCENTILES = (0.5, 50.0, 99.5)
 
@@ -47,34 +46,33 @@ def prepare_cases(
     Raises: WorkflowError where a file has changed since the dataset recorded it; ImageError where it cannot be read.
     """
     prepared = {}
-    for case in setup.cases:
+    for planned in setup.cases:
         between()
-        prepared[case.id] = _prepare(setup, case, job, folder)
+        prepared[planned.id] = _prepare(setup, planned, job, folder)
     return prepared
 
 
-def _prepare(setup: Setup, case: Case, job: JobFolder, folder: Path) -> tuple[CachedCase, Prepared]:
-    note = folder / f"{case.id}.json"
-    known = _cached(note, case, setup)
+def _prepare(setup: Setup, planned: PlannedCase, job: JobFolder, folder: Path) -> tuple[CachedCase, Prepared]:
+    note, case = folder / f"{planned.id}.json", planned.case
+    known = _cached(note, planned, setup)
     if known is not None:
-        return CachedCase(id=case.id, folder=folder, shape=known.shape), known
-    image_path, label_path = setup.dataset.image_path(case), setup.dataset.label_path(case)
-    for path, expected in ((image_path, case.image_sha256), (label_path, case.label_sha256)):
+        return CachedCase(id=planned.id, folder=folder, shape=known.shape), known
+    for path, expected in _files(planned):
         digest = sha256_file(path)
-        job.log_read(case.id, digest)
+        job.log_read(planned.id, digest)
         if digest != expected:
             raise WorkflowError(
                 f"{path.name}: has changed since the dataset recorded it; submit the case again and make a new plan"
             )
-    image = read_image(image_path)
-    labels = read_labels(label_path, allowed=setup.dataset.label_values, like=image)
-    image_DHW, labels_DHW = preprocess_pair(image, labels, setup.preprocessing)
-    cached = write_case(folder, case.id, image_DHW, local_labels(labels_DHW, case, setup), seed=setup.plan.seed)
+    image = read_image(planned.dataset.image_path(case))
+    image_DHW, labels_DHW = preprocess_pair(image, _labels(planned, image), setup.preprocessing)
+    local_DHW = local_labels(labels_DHW, planned, setup)
+    cached = write_case(folder, planned.id, image_DHW, local_DHW, seed=setup.plan.seed)
     known = Prepared(
         image_sha256=case.image_sha256,
         label_sha256=case.label_sha256 or "",
         preprocessing=setup.preprocessing,
-        annotated=case.annotated,
+        annotated=setup.annotated_as(planned),
         shape=cached.shape,
         spacing_mm=_spacing_mm(image, setup.preprocessing),
         percentiles=_percentiles(image),
@@ -84,25 +82,51 @@ def _prepare(setup: Setup, case: Case, job: JobFolder, folder: Path) -> tuple[Ca
     return cached, known
 
 
-def _cached(note: Path, case: Case, setup: Setup) -> Prepared | None:
+def _files(planned: PlannedCase) -> list[tuple[Path, str | None]]:
+    """The case's files with the hashes that the dataset recorded; a scan without a label has one."""
+    dataset, case = planned.dataset, planned.case
+    files: list[tuple[Path, str | None]] = [(dataset.image_path(case), case.image_sha256)]
+    return files if case.label is None else [*files, (dataset.label_path(case), case.label_sha256)]
+
+
+def _labels(planned: PlannedCase, image: Volume) -> Volume:
+    dataset = planned.dataset
+    if planned.case.label is not None:
+        return read_labels(dataset.label_path(planned.case), allowed=dataset.label_values, like=image)
+    return image.with_array(np.zeros(image.shape_DHW, np.uint8))  # local_labels makes it unknown
+
+
+def _cached(note: Path, planned: PlannedCase, setup: Setup) -> Prepared | None:
     """What an earlier process prepared; None where it is not whole, or was made of other files."""
     try:
         known = codec.read(Prepared, note)
     except ContractError:
         return None
-    made_of = (known.image_sha256, known.label_sha256, known.preprocessing)
-    fits = made_of == (case.image_sha256, case.label_sha256, setup.preprocessing) and known.annotated == case.annotated
-    return known if fits and CachedCase(id=case.id, folder=note.parent, shape=known.shape).is_whole() else None
+    case = planned.case
+    made_of = (known.image_sha256, known.label_sha256, known.preprocessing, known.annotated)
+    fits = made_of == (
+        case.image_sha256, case.label_sha256 or "", setup.preprocessing, setup.annotated_as(planned)
+    )  # fmt: skip
+    cached = CachedCase(id=planned.id, folder=note.parent, shape=known.shape)
+    return known if fits and cached.is_whole() else None
 
 
-def local_labels(labels_DHW: np.ndarray, case: Case, setup: Setup) -> np.ndarray:
-    """Stored labels as the losses want them: int16, 1..N, 0 background, -1 where nobody looked.
+def local_labels(labels_DHW: np.ndarray, planned: PlannedCase, setup: Setup) -> np.ndarray:
+    """Stored labels as the losses want them: int16, numbered by `Setup.label_values`, 0 background, -1 unknown.
 
-    In a case in which not every organ was looked for, what is not labelled is unknown rather than background.
+    In a case in which not every organ was looked for, what is not labelled is unknown rather than background, unless
+    the method takes it for what it is: none of the organs that were looked for. An organ that the plan does not label
+    is background, as everywhere else.
     """
-    labels = labels_DHW.astype(np.int16)
-    labels[labels_DHW == setup.dataset.manifest.ignore_value] = UNLABELLED
-    if len(case.annotated) < len(setup.dataset.label_space):
+    space, values = planned.dataset.label_space, setup.label_values
+    number_of = np.zeros(1 + max(len(space), int(labels_DHW.max(initial=0))), np.int16)
+    for stored, organ in enumerate(space.organs, start=1):
+        number_of[stored] = values.get(setup.organs.like(organ).id, 0)
+    labels = number_of[labels_DHW]
+    labels[labels_DHW == planned.dataset.manifest.ignore_value] = UNLABELLED
+    if planned.case.label is None:
+        labels[:] = UNLABELLED
+    if not setup.needs.partial and len(planned.case.annotated) < len(values):
         labels[labels_DHW == 0] = UNLABELLED
     return labels
 

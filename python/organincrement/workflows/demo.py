@@ -139,14 +139,14 @@ def _plan_teacher(out: Path, dataset: DatasetFolder, size: DemoSize) -> Path:
         "training.patch": list(size.patch),
         **_lengths(size.teacher_steps),
     }
-    make_plan(PlanRequest(dataset=dataset.path, out=path, method="supervised", overrides=overrides))
+    make_plan(PlanRequest(datasets=(dataset.path,), out=path, method="supervised", overrides=overrides))
     return path
 
 
 def _plan_student(out: Path, method: str, teacher: Path, dataset: DatasetFolder, size: DemoSize) -> Path:
     path = out / "plans" / f"{method}.json"
     overrides = _lengths(size.student_steps)
-    make_plan(PlanRequest(dataset=dataset.path, out=path, teacher=teacher, method=method, overrides=overrides))
+    make_plan(PlanRequest(datasets=(dataset.path,), out=path, teachers=(teacher,), method=method, overrides=overrides))
     return path
 
 

@@ -13,6 +13,8 @@ def describe_methods() -> list[dict[str, Any]]:
     return [
         {
             "name": method.name,
+            "title": method.title,
+            "baseline": method.baseline,
             "summary": method.summary,
             "paper": dataclasses.asdict(method.paper),
             "needs": dataclasses.asdict(method.needs),

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import psutil
 import torch
 
 from organincrement.contract import codec
-from organincrement.contract.dataset import Case, DatasetFolder
-from organincrement.contract.package import manifest_sha256, read_manifest
+from organincrement.contract.dataset import DatasetFolder
+from organincrement.contract.package import read_manifest
 from organincrement.contract.plan import Estimate, Plan, PlanInput, Training, Validation, relative_input
 from organincrement.imaging.preprocessing import canonical_grid, grid_shape
 from organincrement.imaging.safe_read import peek
@@ -25,7 +25,7 @@ from organincrement.planning.limits import check_patch, check_seed, check_traini
 from organincrement.planning.split import held_back
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.plan_estimate import fitted_plan
-from organincrement.workflows.setup import Setup, set_up
+from organincrement.workflows.setup import PlannedCase, Setup, check_inputs, input_sha256, planned_cases, set_up
 
 Settings = Mapping[str, Any]
 
@@ -34,12 +34,15 @@ Settings = Mapping[str, Any]
 class PlanRequest:
     """What the user asked for. `overrides`: method settings by name, and `training.*`, `validation.*` and `seed`.
 
-    notice: told, in a line, of what had to be planned otherwise than asked.
+    old_datasets: of what the teacher was trained on, for methods that may see it. exemplars: a vault, for those that
+    replay. notice: told, in a line, of what had to be planned otherwise than asked.
     """
 
-    dataset: Path
+    datasets: Sequence[Path]
     out: Path
-    teacher: Path | None = None
+    teachers: Sequence[Path] = ()
+    old_datasets: Sequence[Path] = ()
+    exemplars: Path | None = None
     method: str = DEFAULT_METHOD
     preset: str = "practical"
     merges: Mapping[str, str] = field(default_factory=dict)
@@ -56,21 +59,15 @@ def make_plan(request: PlanRequest) -> Plan:
     """
     method = method_named(request.method)
     preset = _preset(method, request.preset)
-    if (request.teacher is None) != (method.needs.teachers == "none"):
-        wanted = "takes no teacher" if method.needs.teachers == "none" else "needs a teacher: give --teacher"
-        raise PlanningError(f"method '{request.method}' {wanted}")
-    dataset = DatasetFolder.open(request.dataset)
-    cases = [case for case in dataset.cases() if case.status in request.include]
-    if not cases:
-        raise PlanningError(
-            f"{request.dataset.name}: no case is {' or '.join(request.include)}; have cases approved first"
-        )
-    scans = [_facts(dataset, case) for case in cases]
+    inputs = _inputs(request)
+    check_inputs(method, inputs)
+    cases = _planned(request)
+    scans = [_facts(planned) for planned in cases]
     hardware = resolve_hardware(request.device, "auto")
     groups = _grouped(request.overrides)
     settings = {**preset.settings, **groups["method"]}
     settings, patch = _sized(method, settings, request, scans, preset.recipe.batch, hardware)
-    plan = _draft(request, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
+    plan = _draft(request, inputs, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
     setup = set_up(plan, request.out)
     check_training(plan.training, patch_multiple(setup.network))
     return _written(setup, request.out, scans, hardware, request.notice)
@@ -89,10 +86,11 @@ def _written(
 
 def _draft(
     request: PlanRequest,
+    inputs: tuple[PlanInput, ...],
     preset: Preset,
     groups: Mapping[str, dict[str, Any]],
     patch: tuple[int, ...],
-    cases: Sequence[Case],
+    planned: Sequence[PlannedCase],
     settings: dict[str, Any],
 ) -> Plan:
     recipe, seed = preset.recipe, check_seed(groups["plan"].get("seed", 0))
@@ -101,26 +99,40 @@ def _draft(
         optimizer=dict(recipe.optimizer), schedule=dict(recipe.schedule), ema=recipe.ema, workers=1,
     )  # fmt: skip
     training = _overridden(training, "training", groups["training"])
+    cases = [replace(one.case, id=one.id, group=f"{one.dataset.path}/{one.case.group}") for one in planned]
     every_steps = max(50, training.steps // 5)
     validation = Validation(cases=held_back(cases, seed), every_steps=every_steps, recommended_above=0.9)
     validation = _overridden(validation, "validation", groups["validation"])
     check_validation(validation, cases)
     return Plan(
-        method=request.method, preset=request.preset, inputs=_inputs(request), merges=dict(request.merges),
+        method=request.method, preset=request.preset, inputs=inputs, merges=dict(request.merges),
         include=tuple(request.include), settings=json.loads(json.dumps(settings)), training=training,
         validation=validation, seed=seed, device=request.device, estimate=Estimate(),
     )  # fmt: skip
 
 
 def _inputs(request: PlanRequest) -> tuple[PlanInput, ...]:
-    dataset = DatasetFolder.open(request.dataset)
-    inputs = [PlanInput(role="dataset", path=relative_input(request.out, request.dataset), sha256=dataset.sha256())]
-    if request.teacher:
-        teacher = PlanInput(
-            role="teacher", path=relative_input(request.out, request.teacher), sha256=manifest_sha256(request.teacher)
-        )
-        inputs.insert(0, teacher)
-    return tuple(inputs)
+    given = (
+        ("teacher", request.teachers), ("dataset", request.datasets), ("old_dataset", request.old_datasets),
+        ("exemplars", [request.exemplars] if request.exemplars else []),
+    )  # fmt: skip
+    return tuple(
+        PlanInput(role=role, path=relative_input(request.out, path), sha256=input_sha256(role, path))  # type: ignore[arg-type]
+        for role, paths in given
+        for path in paths
+    )
+
+
+def _planned(request: PlanRequest) -> list[PlannedCase]:
+    datasets, old = ([DatasetFolder.open(path) for path in paths] for paths in (request.datasets, request.old_datasets))
+    cases = [*planned_cases(datasets, request.include), *planned_cases(old, request.include, old=True)]
+    names = ", ".join(path.name for path in request.datasets)
+    if not cases:
+        raise PlanningError(f"{names}: no case is {' or '.join(request.include)}; have cases approved first")
+    unlabelled = [planned.case.id for planned in cases if planned.case.label is None]
+    if unlabelled and not method_named(request.method).needs.unlabelled:
+        raise PlanningError(f"{names}: case {unlabelled[0]} has no label, which method '{request.method}' needs")
+    return cases
 
 
 def _sized(
@@ -132,8 +144,8 @@ def _sized(
     hardware: Hardware,
 ) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Settings with network and voxel size filled in, and the patch; a student takes them from its teacher."""
-    if request.teacher:
-        return dict(settings), read_manifest(request.teacher).inference.patch
+    if request.teachers:
+        return dict(settings), read_manifest(request.teachers[0]).inference.patch
     on_gpu = hardware.device.type == "cuda"
     memory = (
         int(0.8 * torch.cuda.get_device_properties(hardware.device).total_memory)
@@ -184,8 +196,8 @@ def _overridden(part: Any, where: str, values: Settings) -> Any:
     return codec.from_json(type(part), data, where=f"--set {where}")
 
 
-def _facts(dataset: DatasetFolder, case: Case) -> ScanFacts:
-    shape, spacing_mm = canonical_grid(peek(dataset.image_path(case)))
+def _facts(planned: PlannedCase) -> ScanFacts:
+    shape, spacing_mm = canonical_grid(peek(planned.dataset.image_path(planned.case)))
     return ScanFacts(shape=shape, spacing_mm=spacing_mm)
 
 

@@ -107,7 +107,7 @@ def _make_teacher(folder: Path, report: _Report) -> None:
     site_a = write_phantom_dataset(folder / "site-a", SITES["a"], OLD_ORGANS, _TEACHER_SEEDS, name="phantom-site-a")
     plan = folder / "teacher.json"
     report("teacher", 0, 1, "the teacher's plan")
-    make_plan(PlanRequest(dataset=site_a.path, out=plan, method="supervised", overrides=_TEACHER))
+    make_plan(PlanRequest(datasets=(site_a.path,), out=plan, method="supervised", overrides=_TEACHER))
     job = create_job(plan, folder / "job")
     with _watched(job, report):
         state = run_job(job)

@@ -1,17 +1,23 @@
-"""From a plan to the things it names: dataset, teacher, labels, method. Used by planning and by training alike."""
+"""From a plan to the things it names: datasets, teachers, labels, method. Used by planning and by training alike."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from organincrement.contract.channels import channel_count
 from organincrement.contract.dataset import Case, DatasetFolder
+from organincrement.contract.files import sha256_file
 from organincrement.contract.labels import LabelSpace, LabelTransition
-from organincrement.contract.model import Normalisation, Preprocessing
-from organincrement.contract.plan import Plan, input_path
-from organincrement.methods.protocol import ContinualMethod, MethodInputs, configure
+from organincrement.contract.model import Head, Normalisation, Preprocessing
+from organincrement.contract.package import manifest_sha256
+from organincrement.contract.plan import Plan, PlanInput, input_path
+from organincrement.inference.readout import Readout
+from organincrement.methods.protocol import ContinualMethod, MethodInputs, Needs, configure
 from organincrement.methods.registry import method_named
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.models.package import LoadedModel, load_package
@@ -20,16 +26,30 @@ from organincrement.workflows.errors import WorkflowError
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedCase:
+    """A case of the plan. id: unique in the plan. old: of the data that the teacher was trained on."""
+
+    id: str
+    case: Case
+    dataset: DatasetFolder
+    old: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A plan made concrete. `teacher` is None for a first model; `network` is the student's."""
+    """A plan made concrete. `teachers` is empty for a first model; `network` and `head` are the student's.
+
+    vault: the folder of exemplars, where the method replays any.
+    """
 
     plan: Plan
-    dataset: DatasetFolder
-    cases: tuple[Case, ...]
-    teacher: LoadedModel | None
+    cases: tuple[PlannedCase, ...]
+    teachers: tuple[LoadedModel, ...]
+    vault: Path | None
     transition: LabelTransition
     preprocessing: Preprocessing
     network: NetworkSpec
+    head: Head
     config: Any
 
     @property
@@ -38,27 +58,55 @@ class Setup:
         return self.transition.student
 
     @property
-    def dataset_sha256(self) -> str:
-        """The dataset as the plan names it: the folder may have been edited since the training read it."""
-        return next(i.sha256 for i in self.plan.inputs if i.role == "dataset")
+    def needs(self) -> Needs:
+        """What the method is given."""
+        return method_named(self.plan.method).needs
 
-    def frozen_teacher(self, device: torch.device) -> FrozenTeacher | None:
-        """The teacher on the device, answering in the student's old channels; None for a first model."""
-        if self.teacher is None:
-            return None
-        return FrozenTeacher(
-            self.teacher.network.to(device), self.teacher.spec,
-            channel_of=self.transition.teacher_to_student, old_count=self.transition.old_count,
+    @property
+    def readout(self) -> Readout:
+        """Of the student's channels."""
+        return Readout.of(self.head, self.organs)
+
+    @cached_property
+    def label_values(self) -> Mapping[str, int]:
+        """The number that a batch gives to each organ that can be labelled, by `Needs.labels`."""
+        labelled = self.organs if self.needs.labels == "student" else self.transition.new
+        return {organ_id: number for number, organ_id in enumerate(labelled.ids, start=1)}
+
+    @property
+    def dataset_sha256(self) -> str:
+        """The datasets as the plan names them: the folders may have been edited since the training read them."""
+        hashes = [i.sha256 for i in self.plan.inputs if i.role == "dataset"]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+    def annotated_as(self, planned: PlannedCase) -> tuple[str, ...]:
+        """The organs that were looked for in a case, by the ids that the student has for them."""
+        space = planned.dataset.label_space
+        found = (space.organs[space.index(organ_id) - 1] for organ_id in planned.case.annotated)
+        return tuple(self.organs.like(organ).id for organ in found)
+
+    def frozen_teachers(self, device: torch.device) -> tuple[FrozenTeacher, ...]:
+        """The teachers on the device, each answering in the student's old channels."""
+        return tuple(
+            FrozenTeacher(
+                teacher.network.to(device), teacher.spec, channel_of=self._channel_of(teacher),
+                old_count=self.transition.old_count, readout=Readout.of(teacher.manifest.head, teacher.organs),
+            )
+            for teacher in self.teachers
         )  # fmt: skip
 
     def method(self, device: torch.device) -> ContinualMethod:
-        """The method, its teacher frozen on the device."""
-        teacher = self.frozen_teacher(device)
+        """The method, its teachers frozen on the device."""
         inputs = MethodInputs(
-            transition=self.transition, teachers=[teacher] if teacher else [], network=self.network, config=self.config,
-            device=device,
+            transition=self.transition, teachers=self.frozen_teachers(device), network=self.network, head=self.head,
+            config=self.config, device=device,
         )  # fmt: skip
         return method_named(self.plan.method)(inputs)
+
+    def _channel_of(self, teacher: LoadedModel) -> tuple[int, ...]:
+        if len(self.teachers) == 1:
+            return self.transition.teacher_to_student
+        return (0, *(self.organs.index(self.organs.like(organ).id) for organ in teacher.organs.organs))
 
 
 def set_up(plan: Plan, plan_file: Path) -> Setup:
@@ -67,41 +115,107 @@ def set_up(plan: Plan, plan_file: Path) -> Setup:
     Raises: WorkflowError, ContractError, MethodError or ModelError, each with one line.
     """
     method = method_named(plan.method)
+    check_inputs(method, plan.inputs)
     config = configure(method.Config, plan.settings)
-    dataset = DatasetFolder.open(_only_input(plan, plan_file, "dataset"))
-    cases = tuple(case for case in dataset.cases() if case.status in plan.include)
-    if not cases:
-        raise WorkflowError(f"{dataset.path.name}: no case is {' or '.join(plan.include)}; have cases approved first")
-    teacher = load_package(_only_input(plan, plan_file, "teacher")) if method.needs.teachers != "none" else None
-    transition = LabelTransition(teacher.organs if teacher else LabelSpace(()), dataset.label_space, plan.merges)
-    if teacher:
-        if dataset.manifest.modality not in teacher.manifest.preprocessing.channels:
-            expected = ", ".join(teacher.manifest.preprocessing.channels)
-            raise WorkflowError(
-                f"{dataset.path.name}: holds {dataset.manifest.modality}, but the teacher was trained on {expected}"
-            )
-        network = teacher.spec.with_outputs(1 + len(transition.student))
-        preprocessing = teacher.manifest.preprocessing
-    else:
-        network = first_network(config, 1 + len(transition.student))
-        preprocessing = first_preprocessing(config, dataset.manifest.modality)
+    teachers = tuple(load_package(path) for path in _paths(plan, plan_file, "teacher"))
+    datasets = [DatasetFolder.open(path) for path in _paths(plan, plan_file, "dataset")]
+    old_datasets = [DatasetFolder.open(path) for path in _paths(plan, plan_file, "old_dataset")]
+    transition = _transition(teachers, datasets, old_datasets, plan)
+    manifests = [teacher.manifest for teacher in teachers]
+    for dataset in (*datasets, *old_datasets):
+        _check_modality(dataset, datasets[0], teachers)
+    head = method.plan_head(transition, manifests)
+    channels = channel_count(head, transition.student)
     return Setup(
-        plan=plan, dataset=dataset, cases=cases, teacher=teacher, transition=transition,
-        preprocessing=preprocessing, network=network, config=config,
+        plan=plan, cases=_cases(plan, datasets, old_datasets), teachers=teachers,
+        vault=next(iter(_paths(plan, plan_file, "exemplars")), None), transition=transition,
+        preprocessing=_preprocessing(teachers, config, datasets[0].manifest.modality),
+        network=method.plan_network(config, transition, manifests, channels), head=head, config=config,
     )  # fmt: skip
 
 
-def first_network(config: Any, out_channels: int) -> NetworkSpec:
-    """The network of a model without a teacher, from the plan's settings."""
-    features, blocks = list(config.features), list(config.blocks)
-    args: dict[str, Any] = {"in_channels": 1, "out_channels": out_channels}
-    if config.network == "SegResNet":
-        args |= {"init_filters": features[0], "blocks_down": blocks, "blocks_up": [1] * (len(blocks) - 1)}
-    elif config.network == "DynUNet":
-        args |= {"features": features}
-    else:
-        args |= {"features": features, "blocks": blocks, "decoder_blocks": [1] * (len(features) - 1)}
-    return NetworkSpec(kind=config.network, args=args)
+def check_inputs(method: type[ContinualMethod], inputs: Sequence[PlanInput]) -> None:
+    """Refuse a plan that gives a method less than it needs, or old data that it may not see. Raises: WorkflowError."""
+    count = {role: sum(i.role == role for i in inputs) for role in ("teacher", "dataset", "old_dataset", "exemplars")}
+    name, needs = method.name, method.needs
+    if needs.teachers == "none" and count["teacher"]:
+        raise WorkflowError(f"method '{name}' takes no teacher")
+    if needs.teachers == "one" and count["teacher"] != 1:
+        given = "give --teacher" if count["teacher"] == 0 else f"but {count['teacher']} are given"
+        raise WorkflowError(f"method '{name}' needs a teacher: {given}")
+    if needs.teachers == "many" and not count["teacher"]:
+        raise WorkflowError(f"method '{name}' needs teachers: give --teacher, one or more")
+    if not count["dataset"]:
+        raise WorkflowError(f"method '{name}' needs a dataset: give --dataset")
+    if count["old_dataset"] and not needs.old_data:
+        raise WorkflowError(f"method '{name}' is not to see old data: leave --old-dataset out")
+    if needs.exemplars and count["exemplars"] != 1:
+        raise WorkflowError(f"method '{name}' replays old images: give --exemplars, a vault made by `exemplars select`")
+    if count["exemplars"] and not needs.exemplars:
+        raise WorkflowError(f"method '{name}' is not to see old images: leave --exemplars out")
+
+
+def _transition(
+    teachers: Sequence[LoadedModel], datasets: Sequence[DatasetFolder], old: Sequence[DatasetFolder], plan: Plan
+) -> LabelTransition:
+    labelled = LabelSpace.joined(dataset.label_space for dataset in datasets)
+    known = LabelSpace.joined(teacher.organs for teacher in teachers)
+    for organ in LabelSpace.joined(dataset.label_space for dataset in old).organs:
+        if not known.has(organ):
+            raise WorkflowError(f"organ '{organ.id}' of the old data is not the teacher's: give it with --dataset")
+    if method_named(plan.method).needs.teachers == "many":
+        labelled = LabelSpace(tuple(organ for organ in labelled.organs if not known.has(organ)))
+    return LabelTransition(known, labelled, plan.merges)
+
+
+def _check_modality(dataset: DatasetFolder, first: DatasetFolder, teachers: Sequence[LoadedModel]) -> None:
+    modality = dataset.manifest.modality
+    for teacher in teachers:
+        channels = teacher.manifest.preprocessing.channels
+        if modality not in channels:
+            expected = ", ".join(channels)
+            raise WorkflowError(f"{dataset.path.name}: holds {modality}, but the teacher was trained on {expected}")
+    if modality != first.manifest.modality:
+        raise WorkflowError(f"{dataset.path.name}: holds {modality}, but {first.path.name} {first.manifest.modality}")
+
+
+def _cases(plan: Plan, datasets: Sequence[DatasetFolder], old: Sequence[DatasetFolder]) -> tuple[PlannedCase, ...]:
+    cases = planned_cases(datasets, plan.include) + planned_cases(old, plan.include, old=True)
+    if not cases:
+        names = ", ".join(dataset.path.name for dataset in datasets)
+        raise WorkflowError(f"{names}: no case is {' or '.join(plan.include)}; have cases approved first")
+    return cases
+
+
+def planned_cases(
+    datasets: Sequence[DatasetFolder], include: Sequence[str], *, old: bool = False
+) -> tuple[PlannedCase, ...]:
+    """The cases of these statuses, of several datasets with the dataset's number before their id."""
+    return tuple(
+        PlannedCase(id=_case_id(case, number, len(datasets), old), case=case, dataset=dataset, old=old)
+        for number, dataset in enumerate(datasets, start=1)
+        for case in dataset.cases()
+        if case.status in include
+    )
+
+
+def _case_id(case: Case, number: int, count: int, old: bool) -> str:
+    if old:
+        return f"old{number}.{case.id}"
+    return case.id if count == 1 else f"{number}.{case.id}"
+
+
+def _preprocessing(teachers: Sequence[LoadedModel], config: Any, modality: str) -> Preprocessing:
+    if not teachers:
+        return first_preprocessing(config, modality)
+    first = teachers[0].manifest.preprocessing
+    for teacher in teachers[1:]:
+        if teacher.manifest.preprocessing != first:
+            raise WorkflowError(
+                f"teachers '{teachers[0].manifest.name}' and '{teacher.manifest.name}' see scans differently (spacing, "
+                "axes or intensities): one batch cannot serve both; choose teachers that agree"
+            )
+    return first
 
 
 def first_preprocessing(config: Any, modality: str) -> Preprocessing:
@@ -121,22 +235,17 @@ def first_preprocessing(config: Any, modality: str) -> Preprocessing:
     )  # fmt: skip
 
 
+def input_sha256(role: str, path: Path) -> str:
+    """The present hash of what an input of this role is."""
+    if role == "teacher":
+        return manifest_sha256(path)
+    return sha256_file(path / "vault.json") if role == "exemplars" else DatasetFolder.open(path).sha256()
+
+
 def input_hashes(plan: Plan, plan_file: Path) -> Mapping[str, str]:
     """The present hash of every input, by its path in the plan."""
-    from organincrement.contract.package import manifest_sha256
-
-    return {
-        i.path: manifest_sha256(input_path(plan_file, i))
-        if i.role == "teacher"
-        else DatasetFolder.open(input_path(plan_file, i)).sha256()
-        for i in plan.inputs
-    }
+    return {i.path: input_sha256(i.role, input_path(plan_file, i)) for i in plan.inputs}
 
 
-def _only_input(plan: Plan, plan_file: Path, role: str) -> Path:
-    found = [i for i in plan.inputs if i.role == role]
-    if len(found) != 1:
-        raise WorkflowError(
-            f"{plan_file.name}: method '{plan.method}' takes one {role}, but the plan names {len(found)}"
-        )
-    return input_path(plan_file, found[0])
+def _paths(plan: Plan, plan_file: Path, role: str) -> list[Path]:
+    return [input_path(plan_file, i) for i in plan.inputs if i.role == role]

@@ -2,11 +2,11 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import (
@@ -14,6 +14,7 @@ from organincrement.contract.model import (
     LineageStep,
     Metrics,
     ModelManifest,
+    MultiDecoderHead,
     Network,
     SoftmaxHead,
     SpacingRange,
@@ -23,11 +24,11 @@ from organincrement.contract.model import (
 from organincrement.contract.results import SummaryRow
 from organincrement.evaluation.statistics import bootstrap_ci
 from organincrement.imaging.cache import CachedCase
-from organincrement.methods.protocol import Citation
+from organincrement.methods.protocol import Citation, Product
 from organincrement.methods.registry import method_named
 from organincrement.models.package import Provenance, save_package, shared_state
 from organincrement.networks.build import count_parameters
-from organincrement.training.calibration import CalibratedTeacher, fitted_temperature
+from organincrement.training.calibration import CalibratedTeacher, fitted_group_temperatures, fitted_temperature
 from organincrement.training.validation import HeldBackCase, Rows, Segmenter, ValidationResult
 from organincrement.workflows.cases_cache import Prepared
 from organincrement.workflows.setup import Setup
@@ -39,25 +40,24 @@ PreparedCases = Mapping[str, tuple[CachedCase, Prepared]]
 def write_student(
     job: JobFolder,
     setup: Setup,
-    network: nn.Module,
+    product: Product,
     prepared: PreparedCases,
     held: Sequence[HeldBackCase],
     result: ValidationResult,
     segmenter: Segmenter,
 ) -> dict[str, Any]:
     """Calibrate the student and write its package into the job folder. Returns: the metrics of the `finished` event."""
-    teacher = _calibrated_teacher(setup, segmenter)
-    temperature = fitted_temperature(network, held, teacher, 1 + len(setup.organs), segmenter, setup.plan.seed)
+    product, temperature = _calibrated(setup, product, held, segmenter)
     agreement = {organ: float(np.mean(values)) for organ, values in result.agreement.items() if values}
     # nothing to agree with: a first model is judged by its Dice alone
-    recommended = setup.teacher is None or (
+    recommended = not setup.teachers or (
         bool(agreement) and min(agreement.values()) >= setup.plan.validation.recommended_above
     )
-    manifest = _manifest(setup, network, prepared, temperature, result, recommended)
+    manifest = _manifest(setup, product, prepared, temperature, result, recommended)
     provenance = Provenance(
         method=setup.plan.method, dataset_sha256=setup.dataset_sha256, made=datetime.now(UTC).date().isoformat()
     )
-    save_package(job.student_path, manifest, shared_state(network), provenance)
+    save_package(job.student_path, manifest, shared_state(product.network), provenance)
     return {
         "dice": result.means(result.dice),
         "agreement": result.means(result.agreement),
@@ -66,21 +66,41 @@ def write_student(
     }
 
 
+def _calibrated(
+    setup: Setup, product: Product, held: Sequence[HeldBackCase], segmenter: Segmenter
+) -> tuple[Product, float]:
+    """The product with its decoders' temperatures where it has any, and the temperature of the whole."""
+    seed = setup.plan.seed
+    if isinstance(product.head, SoftmaxHead):
+        teacher = _calibrated_teacher(setup, segmenter)
+        return product, fitted_temperature(product.network, held, teacher, setup.organs, segmenter, seed)
+    found = fitted_group_temperatures(product.network, held, setup.organs, setup.readout, segmenter, seed)
+    if isinstance(product.head, MultiDecoderHead):
+        decoders = tuple(
+            part if fitted is None else replace(part, temperature=fitted)
+            for part, fitted in zip(product.head.decoders, found, strict=True)
+        )
+        return replace(product, head=MultiDecoderHead(decoders=decoders)), 1.0
+    fitted = [t for t in found if t is not None]
+    return product, round(float(np.exp(np.mean(np.log(fitted)))), 4) if fitted else 1.0
+
+
 def _calibrated_teacher(setup: Setup, segmenter: Segmenter) -> CalibratedTeacher | None:
-    frozen = setup.frozen_teacher(segmenter.device)
-    if frozen is None or setup.teacher is None:
+    """The one teacher; of several none knows all old organs, so that none can say how sure to be of the background."""
+    if len(setup.teachers) != 1:
         return None
-    return CalibratedTeacher(frozen=frozen, temperature=setup.teacher.manifest.inference.temperature)
+    frozen, manifest = setup.frozen_teachers(segmenter.device)[0], setup.teachers[0].manifest
+    return CalibratedTeacher(frozen=frozen, temperature=manifest.inference.temperature)
 
 
-def _manifest(setup: Setup, network: nn.Module, prepared: PreparedCases, temperature: float, result: ValidationResult,
+def _manifest(setup: Setup, product: Product, prepared: PreparedCases, temperature: float, result: ValidationResult,
               recommended: bool) -> ModelManifest:  # fmt: skip
     method = method_named(setup.plan.method)
     return ModelManifest(
         name="-".join(["organs", str(len(setup.organs)), method.name]),
         organs=setup.organs.organs,
-        network=Network(kind=setup.network.kind, args=setup.network.args, parameters=count_parameters(network)),
-        head=SoftmaxHead(),
+        network=Network(kind=product.spec.kind, args=product.spec.args, parameters=count_parameters(product.network)),
+        head=product.head,
         preprocessing=setup.preprocessing,
         inference=Inference(
             patch=setup.plan.training.patch,
@@ -96,7 +116,7 @@ def _manifest(setup: Setup, network: nn.Module, prepared: PreparedCases, tempera
         metrics=Metrics(
             validation=_rows(result.dice), agreement_with_teacher=_rows(result.agreement), recommended=recommended
         ),
-        licence=setup.teacher.manifest.licence if setup.teacher else "research use only",
+        licence=setup.teachers[0].manifest.licence if setup.teachers else "research use only",
         citation=cited(method.paper),
         weights=(),
     )
@@ -117,25 +137,23 @@ def _trained_on(setup: Setup, known: Sequence[Prepared]) -> TrainedOn:
         return tuple(round(float(pick(axis)), 4) for axis in spacings)  # type: ignore[return-value]
 
     return TrainedOn(
-        modality=setup.dataset.manifest.modality, cases=len(known),
+        modality=setup.cases[0].dataset.manifest.modality, cases=len(known),
         spacing_mm=SpacingRange(min=each(min), median=each(statistics.median), max=each(max)),
         intensity_percentiles={"0.5": round(low, 2), "50": round(middle, 2), "99.5": round(high, 2)},
     )  # fmt: skip
 
 
 def _lineage(setup: Setup) -> tuple[LineageStep, ...]:
-    """The teacher's ancestors, then the teacher; the student's own hash cannot stand inside it."""
-    if setup.teacher is None:
-        return ()
-    teacher, made = setup.teacher, setup.teacher.provenance
-    parent = LineageStep(
-        name=teacher.manifest.name,
-        sha256=teacher.sha256,
-        method=made.method,
-        dataset_sha256=made.dataset_sha256 or None,
-        made=made.made,
-    )
-    return (*teacher.manifest.lineage, parent)
+    """Each teacher's ancestors, then the teacher; the student's own hash cannot stand inside it."""
+    steps: list[LineageStep] = []
+    for teacher in setup.teachers:
+        made = teacher.provenance
+        parent = LineageStep(
+            name=teacher.manifest.name, sha256=teacher.sha256, method=made.method,
+            dataset_sha256=made.dataset_sha256 or None, made=made.made,
+        )  # fmt: skip
+        steps += [step for step in (*teacher.manifest.lineage, parent) if step not in steps]
+    return tuple(steps)
 
 
 def _rows(values: Rows) -> tuple[SummaryRow, ...]:

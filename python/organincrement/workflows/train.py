@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -128,8 +128,8 @@ def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: flo
     setup = set_up(plan, job.plan_path)
     check_flags = _flag_check(job)
     method = setup.method(hardware.device)
-    phase = method.phases()[0].name
-    _announce(events, plan, hardware, phase, newest_step(job.checkpoint_path))
+    phases = [phase.name for phase in method.phases()]
+    _announce(events, plan, hardware, phases, newest_step(job.checkpoint_path))
     prepared = prepare_cases(setup, job, job.path / CACHE, check_flags)
     training = [cached for case_id, (cached, _) in prepared.items() if case_id not in plan.validation.cases]
     if not training:
@@ -137,7 +137,7 @@ def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: flo
     fill = min(known.fill for _, known in prepared.values())
     reporter = Reporter(
         events,
-        phase=phase,
+        phase=phases[0],
         total_steps=plan.training.steps,
         epoch_steps=len(training) / plan.training.batch,
         device=hardware.device,
@@ -150,7 +150,8 @@ def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: flo
     held = _held_back(setup, prepared, segmenter)
     trainer = Trainer(
         plan=plan, method=method, source=_batches(setup, training, fill), validate=_validator(setup, held, segmenter),
-        checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware, check_flags=check_flags,
+        annotated=_annotated(setup, prepared), checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware,
+        check_flags=check_flags,
     )  # fmt: skip
     trainer.restore()
     _train(trainer)
@@ -185,26 +186,37 @@ def _flag_check(job: JobFolder) -> Callable[[], None]:
     return check
 
 
-def _held_back(setup: Setup, prepared: dict, segmenter: Segmenter) -> list[HeldBackCase]:  # type: ignore[type-arg]
-    """The validation cases, with what the teacher says of them, in the student's channels."""
-    held = []
-    teacher = setup.frozen_teacher(segmenter.device)
-    for case_id in setup.plan.validation.cases:
-        cached, known = prepared[case_id]
-        labels = None
-        if teacher is not None:
-            labels = _labels_of(teacher, cached, segmenter)
-        held.append(HeldBackCase(case=cached, annotated=known.annotated, teacher_labels_DHW=labels))
-    return held
+def _annotated(setup: Setup, prepared: PreparedCases) -> dict[str, tuple[bool, ...]]:
+    """Of each case, which of the organs that can be labelled were looked for."""
+    return {
+        case_id: tuple(organ in known.annotated for organ in setup.label_values)
+        for case_id, (_, known) in prepared.items()
+    }
 
 
-def _labels_of(teacher: FrozenTeacher, case: CachedCase, segmenter: Segmenter) -> np.ndarray:
-    """The most probable old channel of each voxel."""
+def _held_back(setup: Setup, prepared: PreparedCases, segmenter: Segmenter) -> list[HeldBackCase]:
+    """The validation cases, with what the teachers say of them, in the student's labels."""
+    teachers = setup.frozen_teachers(segmenter.device)
+    return [
+        HeldBackCase(
+            case=cached, annotated=known.annotated, label_values=setup.label_values,
+            teacher_labels_DHW=_labels_of(teachers, cached, segmenter),
+        )
+        for cached, known in (prepared[case_id] for case_id in setup.plan.validation.cases)
+    ]  # fmt: skip
 
-    def folded(logits_CDHW: torch.Tensor) -> torch.Tensor:
-        return teacher.fold(logits_CDHW[None].log_softmax(1))[0]
 
-    return segmenter.labels(teacher.network, case, len(teacher.channel_of), folded)
+def _labels_of(teachers: Sequence[FrozenTeacher], case: CachedCase, segmenter: Segmenter) -> np.ndarray | None:
+    """The most probable old organ of each voxel; of several teachers the first that names one. None without any."""
+    merged = None
+    for teacher in teachers:
+
+        def labelled(logits_CDHW: torch.Tensor, teacher: FrozenTeacher = teacher) -> torch.Tensor:
+            return teacher.old_log_p(logits_CDHW[None])[0].argmax(0)
+
+        labels = segmenter.labels(teacher.network, case, teacher.readout.channels, labelled)
+        merged = labels if merged is None else np.where(merged > 0, merged, labels)
+    return merged
 
 
 def _validator(
@@ -212,7 +224,11 @@ def _validator(
 ) -> Callable[[nn.Module], ValidationResult] | None:
     if not held:
         return None
-    return lambda network: validate(network, held, setup.organs, setup.transition.old_count, segmenter)
+    return lambda network: _validated(network, setup, held, segmenter)
+
+
+def _validated(network: nn.Module, setup: Setup, held: list[HeldBackCase], segmenter: Segmenter) -> ValidationResult:
+    return validate(network, held, setup.organs, setup.transition.old_count, setup.readout, segmenter)
 
 
 def _batches(setup: Setup, training: list, fill: float) -> BatchSource:  # type: ignore[type-arg]
@@ -230,7 +246,7 @@ def _batches(setup: Setup, training: list, fill: float) -> BatchSource:  # type:
     return BatchSource(sampler=sampler, mirror_left_right=not (turned or setup.organs.has_laterality))
 
 
-def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phase: str, resumed_from: int | None) -> None:
+def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phases: list[str], resumed_from: int | None) -> None:
     process = this_process()
     events.write(
         "started",
@@ -241,7 +257,7 @@ def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phase: str, r
         batch=plan.training.batch,
         versions={"organincrement": __version__, "torch": torch.__version__},
         total_steps=plan.training.steps,
-        phases=[phase],
+        phases=phases,
         resumed_from=resumed_from,
     )
 
@@ -251,9 +267,10 @@ def _package(
     segmenter: Segmenter,
 ) -> dict[str, Any]:  # fmt: skip
     """The student, with its best weights, in the job folder. Returns: the metrics of the `finished` event."""
-    network = _best_network(trainer, held).eval()
-    result = validate(network, held, setup.organs, setup.transition.old_count, segmenter)
-    return write_student(job, setup, network, prepared, held, result, segmenter)
+    product = trainer.method.product(_best_network(trainer, held))
+    product.network.eval()
+    result = _validated(product.network, setup, held, segmenter)
+    return write_student(job, setup, product, prepared, held, result, segmenter)
 
 
 def _best_network(trainer: Trainer, held: list[HeldBackCase]) -> nn.Module:

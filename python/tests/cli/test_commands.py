@@ -173,7 +173,7 @@ def test_a_paused_job_says_paused_and_is_done(tiny_world, tmp_path, capsys):
     "arguments",
     [
         [], ["dance"], ["job"], ["plan"], ["train", "plan.json"], ["segment", "--model", "m", "--out", "o"],
-        ["plan", "--dataset", "d", "--out", "o", "--preset", "quick"], ["methods", "--device", "cpu"],
+        ["plan", "--dataset", "--out", "o"], ["methods", "--device", "cpu"],
         ["dataset", "import", "--images", "i", "--labels", "l", "--out", "o", "--organs", "mandible"],
         ["dataset", "import", "--images", "i", "--labels", "l", "--out", "o", "--organs", "mandible=0"],
     ],

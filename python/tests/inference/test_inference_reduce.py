@@ -22,21 +22,22 @@ def reference_entropy(values: torch.Tensor, temperature: float) -> torch.Tensor:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_streaming_agrees_with_the_softmax_of_all_channels(channels, scale, temperature):
     values = logits(channels, scale)
-    labels, entropy = label_and_entropy(iter(values), temperature)
+    labels, entropy, confidence = label_and_entropy(iter(values), temperature)
     assert torch.equal(labels.long(), values.argmax(0))
+    torch.testing.assert_close(confidence, (values / temperature).softmax(0).amax(0), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(entropy.double(), reference_entropy(values, temperature), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_logits_of_any_size_keep_the_entropy_in_range(order):
     values = torch.tensor([-1e4, 0.0, 1e4, 1e4, 300.0][::order]).reshape(5, 1)
-    labels, entropy = label_and_entropy(iter(values), 1.0)
+    labels, entropy, _ = label_and_entropy(iter(values), 1.0)
     assert entropy.item() == pytest.approx(math.log(2), abs=1e-3)
     assert values[labels.item()].item() == 1e4
 
 
 def test_of_equal_channels_the_first_is_taken_as_argmax_does():
-    labels, entropy = label_and_entropy(iter(torch.zeros(4, 2)), 1.0)
+    labels, entropy, _ = label_and_entropy(iter(torch.zeros(4, 2)), 1.0)
     assert labels.tolist() == [0, 0] and entropy.tolist() == pytest.approx([math.log(4)] * 2)
 
 
@@ -63,6 +64,5 @@ def test_no_channel_at_all_is_an_error(reduction):
 
 
 def test_per_cent_runs_from_certain_to_uniform():
-    entropy = torch.tensor([0.0, math.log(5) / 2, math.log(5), 2.0 * math.log(5), -1e-6])
-    percent = as_percent(entropy, 5)
+    percent = as_percent(torch.tensor([0.0, 0.5, 1.0, 2.0, -1e-6]))
     assert percent.tolist() == [0, 50, 100, 100, 0] and percent.dtype == torch.uint8

@@ -43,7 +43,10 @@ def trained(method: ContinualMethod, image: Tensor, labels_DHW: np.ndarray, step
     labels = torch.from_numpy(labels_DHW)[None]
     for step in range(steps):
         generator = torch.Generator().manual_seed(step)
-        batch = Batch(image_BCDHW=image, labels_BDHW=labels, case_ids=("one",), generator=generator)
+        batch = Batch(
+            image_BCDHW=image, labels_BDHW=labels, annotated_BL=torch.ones(1, 1, dtype=torch.bool), case_ids=("one",),
+            generator=generator,
+        )  # fmt: skip
         optimizer.zero_grad()
         method.loss(student, batch).total.backward()
         optimizer.step()

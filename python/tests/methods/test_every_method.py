@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 import torch
-from method_inputs import inputs_for, random_batch
+from method_inputs import batch_for, inputs_for
 from tiny_models import organs
 
+from organincrement.contract.channels import channel_count
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.organs import organ_from_name
 from organincrement.methods.protocol import ContinualMethod, LossTerms, MethodError, configure
 from organincrement.methods.registry import DEFAULT_METHOD, METHODS, method_named
 from organincrement.networks.build import build_network
-from organincrement.networks.head import head_parameters
 
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 every_preset = pytest.mark.parametrize(
@@ -25,19 +25,23 @@ every_preset = pytest.mark.parametrize(
 def training_of(made: ContinualMethod, steps: int, labelled: bool = True) -> list[LossTerms]:
     """The terms of a few steps of Adam; checks what must hold after each of them."""
     student = made.build_student().train()
-    head = head_parameters(made.inputs.network)
-    optimizer = torch.optim.Adam(student.parameters(), lr=1e-3)
+    made.freeze(student, 0)
+    trained = {name: weight for name, weight in student.named_parameters() if weight.requires_grad}
+    assert trained
+    optimizer = torch.optim.Adam(trained.values(), lr=1e-3)
     seen = []
     for step in range(steps):
-        terms = made.loss(student, random_batch(seed=step, labelled=labelled))
+        terms = made.loss(student, batch_for(made, seed=step, labelled=labelled))
         optimizer.zero_grad()
         terms.total.backward()
         assert torch.isfinite(terms.total) and terms.total.ndim == 0
-        gradients = {name: weight.grad for name, weight in student.named_parameters()}
-        assert all(gradients[name] is not None and torch.isfinite(gradients[name]).all() for name in gradients)
+        gradients = {name: weight.grad for name, weight in trained.items() if weight.grad is not None}
+        assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
         if labelled:
-            assert all(gradients[name].abs().max() > 0 for name in head)
+            reached = sum(gradient.abs().max() > 0 for gradient in gradients.values())
+            assert reached > 0.6 * len(trained), "most of what is trained has a gradient"
         optimizer.step()
+        made.after_step(student)
         assert all(torch.isfinite(weight).all() for weight in student.parameters())
         seen.append(terms)
     return seen
@@ -68,11 +72,15 @@ def test_every_teacher_stays_frozen_in_eval_mode(method):
 @every_method
 def test_every_student_is_a_network_of_the_planned_kind_and_size(method):
     inputs = inputs_for(method)
-    student = method(inputs).build_student()
-    planned = build_network(inputs.network.kind, inputs.network.args)
-    shapes = [{name: weight.shape for name, weight in network.state_dict().items()} for network in (student, planned)]
+    made = method(inputs)
+    product = made.product(made.build_student())
+    planned = build_network(product.spec.kind, product.spec.args)
+    networks = (product.network, planned)
+    shapes = [{name: weight.shape for name, weight in network.state_dict().items()} for network in networks]
     assert shapes[0] == shapes[1]
-    assert all(weight.requires_grad for weight in student.parameters())
+    with torch.inference_mode():
+        channels = product.network.eval()(torch.zeros(1, 1, 8, 8, 8)).shape[1]
+    assert channels == channel_count(product.head, inputs.organs)
 
 
 @every_method
@@ -81,9 +89,9 @@ def test_every_loss_follows_from_the_batch_and_its_generator_alone(method):
     torch.manual_seed(0)
     student = made.build_student()
     torch.manual_seed(1)
-    first = made.loss(student, random_batch(seed=4)).values()
+    first = made.loss(student, batch_for(made, seed=4)).values()
     torch.manual_seed(2)
-    assert made.loss(student, random_batch(seed=4)).values() == first
+    assert made.loss(student, batch_for(made, seed=4)).values() == first
 
 
 @every_method
@@ -95,12 +103,12 @@ def test_every_method_survives_a_batch_in_which_nothing_is_labelled(method):
 def test_every_method_trains_in_bfloat16_with_terms_in_single_precision(method):
     made = method(inputs_for(method))
     student = made.build_student()
-    exact = made.loss(student, random_batch()).values()
+    exact = made.loss(student, batch_for(made)).values()
     with torch.autocast("cpu", torch.bfloat16):
-        terms = made.loss(student, random_batch())
+        terms = made.loss(student, batch_for(made))
     terms.total.backward()
     assert {term.dtype for term in terms.terms.values()} == {torch.float32}
-    assert all(torch.isfinite(weight.grad).all() for weight in student.parameters())
+    assert all(torch.isfinite(weight.grad).all() for weight in student.parameters() if weight.grad is not None)
     assert terms.values() == pytest.approx(exact, rel=0.1, abs=0.02)
 
 
@@ -108,16 +116,16 @@ def test_every_method_trains_in_bfloat16_with_terms_in_single_precision(method):
 def test_every_method_learns_sixty_new_organs_at_once(method):
     many = LabelSpace(tuple(organ_from_name(f"part {number}") for number in range(60)))
     made = method(inputs_for(method, new=many))
-    terms = made.loss(made.build_student(), random_batch(new_count=60))
+    terms = made.loss(made.build_student(), batch_for(made))
     assert torch.isfinite(terms.total)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS.values() if m.needs.teachers != "none"], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", [m for m in METHODS.values() if m.needs.teachers == "one"], ids=lambda m: m.name)
 def test_every_method_with_a_teacher_takes_merged_organs(method):
     made = method(inputs_for(method, merges={"spleen": "liver"}, new=organs("stomach", "pancreas")))
     student = made.build_student()
-    assert student(torch.zeros(1, 1, 8, 8, 8)).shape[1] == 1 + 1 + 2
-    assert torch.isfinite(made.loss(student, random_batch(new_count=2)).total)
+    assert made.inputs.organs.ids == ("liver", "stomach", "pancreas")
+    assert torch.isfinite(made.loss(student, batch_for(made)).total)
 
 
 @every_method
@@ -136,7 +144,7 @@ def test_every_method_says_what_it_is_and_where_it_comes_from(method):
     assert METHODS[method.name] is method and method_named(method.name) is method
     assert method.summary.endswith(".") and method.paper.title and method.paper.authors
     assert 1980 < method.paper.year <= 2026
-    assert not (method.needs.old_data or method.needs.exemplars)
+    assert method.title and method.title != method.name
 
 
 @every_preset
@@ -154,7 +162,7 @@ def test_every_preset_has_settings_that_are_allowed_and_a_recipe(method, preset)
 def test_every_method_has_a_practical_preset_and_the_phases_of_a_whole_training(method):
     assert next(iter(method.presets)) == "practical"
     phases = method(inputs_for(method)).phases()
-    assert sum(phase.share for phase in phases) == pytest.approx(1) and all(phase.name for phase in phases)
+    assert all(phase.name and phase.share > 0 for phase in phases)
 
 
 def test_the_default_method_is_bla_uag_and_an_unknown_one_is_refused_with_those_there_are():

@@ -1,5 +1,7 @@
 """What tells the methods apart: whom each believes about which voxel."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from method_inputs import OLD, inputs_for, random_batch
@@ -33,12 +35,7 @@ class Says(nn.Module):
 
 def batch_of(label: int) -> Batch:
     batch = random_batch()
-    return Batch(
-        image_BCDHW=batch.image_BCDHW,
-        labels_BDHW=torch.full_like(batch.labels_BDHW, label),
-        case_ids=batch.case_ids,
-        generator=batch.generator,
-    )
+    return replace(batch, labels_BDHW=torch.full_like(batch.labels_BDHW, label))
 
 
 def certain_of(method_type, channel: int, **settings):

@@ -202,7 +202,8 @@ def test_a_plan_whose_step_does_not_fit_is_made_of_parts_and_says_so(tiny_world,
 
     said: list[str] = []
     request = PlanRequest(
-        dataset=tiny_world.site_b.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher, method="fine-tune",
+        datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,),
+        method="fine-tune",
         device="cpu", overrides={"training.batch": 4, "training.steps": 10}, notice=said.append,
     )  # fmt: skip
     error = RuntimeError(NO_RAM)

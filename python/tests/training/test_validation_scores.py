@@ -8,11 +8,13 @@ from torch import nn
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.organs import organ_from_name
 from organincrement.imaging.cache import write_case
+from organincrement.inference.readout import Readout
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.training.calibration import CalibratedTeacher, fitted_temperature
 from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
 
 ORGANS = LabelSpace(tuple(organ_from_name(name) for name in ("liver", "spleen", "stomach")))
+READOUT = Readout.softmax(4)
 SEGMENTER = Segmenter(
     patch=(8, 8, 8), step=0.5, fill=0.0, device=torch.device("cpu"), autocast=None, between=lambda: None
 )  # fmt: skip
@@ -31,9 +33,11 @@ class Painted(nn.Module):
         return self.certainty * (x_BCDHW.round() == channels).float()
 
 
-def held_case(tmp_path, image, labels, teacher=None, annotated=("stomach",)):
+def held_case(tmp_path, image, labels, teacher=None, annotated=("stomach",), labelled="stomach"):
     case = write_case(tmp_path, "pt", image.astype(np.float32), labels, seed=0)
-    return HeldBackCase(case=case, annotated=annotated, teacher_labels_DHW=teacher)
+    return HeldBackCase(
+        case=case, annotated=annotated, label_values={labelled: 1}, teacher_labels_DHW=teacher
+    )  # fmt: skip
 
 
 def band(value, columns, start=None):
@@ -45,7 +49,7 @@ def band(value, columns, start=None):
 def test_dice_is_measured_per_new_organ_and_agreement_per_old_one(tmp_path):
     predicted = band(3, slice(0, 4), band(1, slice(6, 8)))
     held = held_case(tmp_path, predicted, band(1, slice(2, 4)), teacher=band(1, slice(6, 10), band(2, slice(11, 12))))
-    result = validate(Painted(4), [held], ORGANS, 2, SEGMENTER)
+    result = validate(Painted(4), [held], ORGANS, 2, READOUT, SEGMENTER)
     assert result.dice == {"stomach": [pytest.approx(2 * 2 / (4 + 2))]}
     assert result.agreement == {"liver": [pytest.approx(2 * 2 / (2 + 4))], "spleen": [0.0]}
     assert result.score == pytest.approx((2 / 3 + (2 / 3 + 0) / 2) / 2)
@@ -54,13 +58,13 @@ def test_dice_is_measured_per_new_organ_and_agreement_per_old_one(tmp_path):
 def test_voxels_that_nobody_looked_at_do_not_count_against_the_student(tmp_path):
     labels = band(-1, slice(4, 12), band(1, slice(0, 4)))
     held = held_case(tmp_path, band(3, slice(0, 8)), labels)
-    assert validate(Painted(4), [held], ORGANS, 2, SEGMENTER).dice == {"stomach": [1.0]}
+    assert validate(Painted(4), [held], ORGANS, 2, READOUT, SEGMENTER).dice == {"stomach": [1.0]}
 
 
 def test_an_organ_nobody_looked_for_or_that_neither_shows_has_no_figure(tmp_path):
     nowhere = np.zeros(SHAPE, np.int16)
     held = held_case(tmp_path, nowhere, nowhere, teacher=nowhere, annotated=())
-    result = validate(Painted(4), [held], ORGANS, 2, SEGMENTER)
+    result = validate(Painted(4), [held], ORGANS, 2, READOUT, SEGMENTER)
     assert result.means(result.dice) == {"stomach": None}
     assert result.means(result.agreement) == {"liver": None, "spleen": None}
     assert result.score == 0.0
@@ -82,9 +86,9 @@ def test_an_overconfident_model_gets_a_temperature_above_one_and_a_timid_one_bel
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, SHAPE).astype(np.int16)
     seen = np.where(rng.random(SHAPE) < 0.8, truth, 1 - truth)  # right in four of five voxels
-    held = [held_case(tmp_path, seen, truth)]
+    held = [held_case(tmp_path, seen, truth, labelled="liver")]
     temperatures = [
-        fitted_temperature(Painted(4, certainty), held, None, 4, SEGMENTER, seed=0) for certainty in (20.0, 0.5)
+        fitted_temperature(Painted(4, certainty), held, None, ORGANS, SEGMENTER, seed=0) for certainty in (20.0, 0.5)
     ]
     assert temperatures[0] > 2 and 0 < temperatures[1] < 0.5
 
@@ -93,7 +97,7 @@ def test_a_student_is_as_sure_of_an_old_organ_as_its_calibrated_teacher(tmp_path
     held = [held_case(tmp_path, band(2, slice(0, 6)), np.zeros(SHAPE, np.int16))]
     frozen = FrozenTeacher(Painted(3, 12.0), None, channel_of=(0, 1, 2), old_count=2)
     fitted = fitted_temperature(
-        Painted(4, 24.0), held, CalibratedTeacher(frozen=frozen, temperature=4.0), 4, SEGMENTER, seed=0
+        Painted(4, 24.0), held, CalibratedTeacher(frozen=frozen, temperature=4.0), ORGANS, SEGMENTER, seed=0
     )
     teacher_p, student_p = (
         np.exp(sure) / (np.exp(sure) + others) for sure, others in ((12 / 4.0, 2), (24 / fitted, 3))
@@ -107,7 +111,7 @@ def test_new_labels_count_as_certain_whatever_the_teacher_says(tmp_path):
     unsure = CalibratedTeacher(
         frozen=FrozenTeacher(Painted(3, 0.0), None, channel_of=(0, 1, 2), old_count=2), temperature=1.0
     )
-    assert fitted_temperature(Painted(4, 5.0), held, unsure, 4, SEGMENTER, seed=0) < 0.2
+    assert fitted_temperature(Painted(4, 5.0), held, unsure, ORGANS, SEGMENTER, seed=0) < 0.2
 
 
 def test_a_teacher_calibrates_also_where_nobody_looked_for_the_new_organ(tmp_path):
@@ -115,7 +119,7 @@ def test_a_teacher_calibrates_also_where_nobody_looked_for_the_new_organ(tmp_pat
     frozen = FrozenTeacher(Painted(3, 12.0), None, channel_of=(0, 1, 2), old_count=2)
     teacher = CalibratedTeacher(frozen=frozen, temperature=4.0)
     fitted = [
-        fitted_temperature(Painted(4, 24.0), [held_case(tmp_path, seen, labels)], teacher, 4, SEGMENTER, seed=0)
+        fitted_temperature(Painted(4, 24.0), [held_case(tmp_path, seen, labels)], teacher, ORGANS, SEGMENTER, seed=0)
         for labels in (np.zeros(SHAPE, np.int16), np.full(SHAPE, -1, np.int16))
     ]
     assert fitted[1] == pytest.approx(fitted[0], rel=0.15)
@@ -125,4 +129,4 @@ def test_without_held_back_cases_or_labelled_background_the_temperature_is_one(t
     unlabelled = held_case(tmp_path / "a", np.zeros(SHAPE), np.full(SHAPE, -1, np.int16))
     organs_alone = held_case(tmp_path / "b", np.ones(SHAPE), band(-1, slice(4, 12), np.ones(SHAPE, np.int16)))
     for cases in ([], [unlabelled], [organs_alone]):
-        assert fitted_temperature(Painted(4), cases, None, 4, SEGMENTER, seed=0) == 1.0
+        assert fitted_temperature(Painted(4), cases, None, ORGANS, SEGMENTER, seed=0) == 1.0

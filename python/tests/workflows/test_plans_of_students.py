@@ -56,9 +56,9 @@ def test_every_setting_of_the_method_is_written_down(tiny_world, tmp_path):
 
 def test_the_papers_preset_is_the_papers(tiny_world, tmp_path):
     request = PlanRequest(
-        dataset=tiny_world.site_b.path,
+        datasets=(tiny_world.site_b.path,),
         out=tmp_path / "plan.json",
-        teacher=tiny_world.teacher,
+        teachers=(tiny_world.teacher,),
         preset="paper",
         device="cpu",
     )
@@ -99,7 +99,8 @@ def test_a_merge_of_an_organ_that_is_not_there_is_refused_naming_it(tiny_world, 
     with pytest.raises(ContractError, match="no organ 'gallbladder'"):
         make_plan(
             PlanRequest(
-                dataset=tiny_world.site_b.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher, device="cpu",
+                datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,),
+                device="cpu",
                 merges={"gallbladder": "liver"},
             )
         )  # fmt: skip
@@ -109,7 +110,8 @@ def test_a_merge_of_an_organ_that_is_not_there_is_refused_naming_it(tiny_world, 
 def test_a_merged_organ_leaves_the_student_one_organ_fewer(tiny_world, tmp_path):
     plan = make_plan(
         PlanRequest(
-            dataset=tiny_world.site_b.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher, device="cpu",
+            datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,),
+            device="cpu",
             merges={"spleen": "liver"},
         )
     )  # fmt: skip
@@ -160,8 +162,8 @@ def test_a_first_models_size_that_cannot_be_is_refused(tiny_world, tmp_path, set
 
 def test_a_method_must_exist_and_have_the_teacher_that_it_needs(tiny_world, tmp_path):
     refused(tiny_world, tmp_path, "method 'magic' is unknown; there are: bla-uag", MethodError, method="magic")
-    refused(tiny_world, tmp_path, "needs a teacher: give --teacher", teacher=None)
-    refused(tiny_world, tmp_path, "takes no teacher", method="supervised")
+    refused(tiny_world, tmp_path, "needs a teacher: give --teacher", WorkflowError, teacher=None)
+    refused(tiny_world, tmp_path, "takes no teacher", WorkflowError, method="supervised")
 
 
 def test_only_approved_cases_are_planned_with(tiny_world, tmp_path):
@@ -173,9 +175,9 @@ def test_only_approved_cases_are_planned_with(tiny_world, tmp_path):
         planned(tiny_world, tmp_path, dataset=dataset.path)
     plan = make_plan(
         PlanRequest(
-            dataset=dataset.path,
+            datasets=(dataset.path,),
             out=tmp_path / "all.json",
-            teacher=tiny_world.teacher,
+            teachers=(tiny_world.teacher,),
             include=("submitted",),
             device="cpu",
         )

@@ -35,7 +35,7 @@ def test_the_samples_fit_together_and_leave_nothing_else_behind(small, tmp_path)
     dataset = DatasetFolder.open(paths["dataset"])
     assert [case.status for case in dataset.cases()] == ["approved", "approved", "submitted", "submitted"]
     assert not dataset.check_history() and not dataset.check_files()
-    plan = make_plan(PlanRequest(dataset=dataset.path, teacher=paths["teacher"], out=tmp_path / "plan.json"))
+    plan = make_plan(PlanRequest(datasets=(dataset.path,), teachers=(paths["teacher"],), out=tmp_path / "plan.json"))
     assert plan.method == "bla-uag"
     done = [percent for percent, total, _ in told if total == 100]
     assert done == sorted(done) and done[0] >= 0 and done[-1] <= 100

@@ -105,8 +105,8 @@ def test_a_student_below_the_plans_threshold_on_one_old_organ_is_not_recommended
 def test_an_organ_that_is_merged_away_is_learned_as_the_one_it_counts_as(tiny_world, tmp_path):
     make_plan(
         PlanRequest(
-            dataset=tiny_world.site_b.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher, device="cpu",
-            merges={"spleen": "liver"}, overrides=QUICK,
+            datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,),
+            device="cpu", merges={"spleen": "liver"}, overrides=QUICK,
         )
     )  # fmt: skip
     job = create_job(tmp_path / "plan.json", tmp_path / "job")
@@ -117,8 +117,8 @@ def test_an_organ_that_is_merged_away_is_learned_as_the_one_it_counts_as(tiny_wo
     setup = set_up(job.plan(), job.plan_path)
     image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        p = setup.teacher.network(image).softmax(1)
-    asked = setup.frozen_teacher(torch.device("cpu"))(image).p_BKDHW
+        p = setup.teachers[0].network(image).softmax(1)
+    asked = setup.frozen_teachers(torch.device("cpu"))[0](image).p_BKDHW
     torch.testing.assert_close(asked, torch.stack([p[:, 0], p[:, 1] + p[:, 2]], 1))
 
 

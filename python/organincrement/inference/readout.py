@@ -1,0 +1,138 @@
+"""From a network's output channels to organs, whatever its head: one softmax, several, or a sigmoid for each organ."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from organincrement.contract.channels import ChannelGroup, channel_count, channel_groups
+from organincrement.contract.labels import LabelSpace
+from organincrement.contract.model import Head
+from organincrement.inference.merging import Claim, Merger
+from organincrement.inference.reduce import entropy_of_channels, label_and_entropy
+
+ChannelOf = Callable[[int], Tensor]
+
+_CERTAIN = 30.0  # as a logit: to 1e-13
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """How channels become labels. channels: of the network. classes: background and organs."""
+
+    groups: tuple[ChannelGroup, ...]
+    channels: int
+    classes: int
+
+    @classmethod
+    def of(cls, head: Head, organs: LabelSpace) -> "Readout":
+        """Raises: ContractError for a head that says nothing of its channels."""
+        return cls(groups=channel_groups(head, organs), channels=channel_count(head, organs), classes=1 + len(organs))
+
+    @classmethod
+    def softmax(cls, classes: int) -> "Readout":
+        """One softmax over background and `classes` - 1 organs."""
+        organs = tuple(range(1, classes))
+        group = ChannelGroup(
+            background=0, channels=organs, labels=organs, hosts=(0,) * len(organs), ranges_mm=(None,) * len(organs)
+        )
+        return cls(groups=(group,), channels=classes, classes=classes)
+
+    @property
+    def is_softmax(self) -> bool:
+        """Whether the channels are background and the organs, in their order."""
+        return self.groups == Readout.softmax(self.classes).groups
+
+    def joint_log_p(self, logits_BCDHW: Tensor) -> Tensor:
+        """One distribution over background and all organs, (B, classes, D, H, W), log domain.
+
+        Of several groups: as if exactly one organ or none were there, each with its own group's odds.
+        """
+        if self.is_softmax:
+            return logits_BCDHW.log_softmax(1)
+        odds = torch.zeros_like(logits_BCDHW[:, :1]).repeat(1, self.classes, *[1] * (logits_BCDHW.ndim - 2))
+        for group in self.groups:
+            for channel, label in zip(group.channels, group.labels, strict=True):
+                odds[:, label] = (logits_BCDHW[:, channel] - _background(group, logits_BCDHW)) / group.temperature
+        return odds.log_softmax(1)
+
+    def probabilities(self, logits_CDHW: Tensor, temperature: float) -> Tensor:
+        """Each channel's probability in its own group; a sigmoid's where the group has no background channel."""
+        p = torch.empty_like(logits_CDHW)
+        for group in self.groups:
+            scaled = logits_CDHW[list(group.all_channels)] / (temperature * group.temperature)
+            if group.background is None:
+                scaled = torch.cat([torch.zeros_like(scaled[:1]), scaled])
+                p[list(group.channels)] = scaled.softmax(0)[1:]
+            else:
+                p[list(group.all_channels)] = scaled.softmax(0)
+        return p
+
+    def labels(self, logits_CDHW: Tensor, temperature: float = 1.0) -> Tensor:
+        """The label of each voxel, int16, from all channels at once."""
+        if self.is_softmax:
+            return logits_CDHW.argmax(0).to(torch.int16)
+        return self.reduce(lambda channel: logits_CDHW[channel], None, temperature).labels
+
+    def reduce(self, logits_of: ChannelOf, p_of: ChannelOf | None, temperature: float) -> Claim:
+        """Labels, probability and doubt from channels that are asked for one at a time, so that memory stays flat.
+
+        Args: p_of: mean probabilities under perturbation, whose entropy is the doubt; None: entropy of the logits.
+        """
+        if len(self.groups) == 1:
+            return _claim(self.groups[0], logits_of, p_of, temperature)
+        merger = Merger()
+        for group in self.groups:
+            merger.add(_claim(group, logits_of, p_of, temperature))
+        return merger.merged()
+
+    def background_logits(self) -> Tensor:
+        """(channels,) logits of a voxel that is certainly background."""
+        logits = torch.zeros(self.channels)
+        for group in self.groups:
+            if group.background is None:
+                logits[list(group.channels)] = -_CERTAIN
+            else:
+                logits[group.background] = _CERTAIN
+        return logits
+
+    def background_probabilities(self) -> Tensor:
+        """(channels,) probabilities of the same, as `probabilities` gives them."""
+        p = torch.zeros(self.channels)
+        p[[group.background for group in self.groups if group.background is not None]] = 1.0
+        return p
+
+
+def _background(group: ChannelGroup, logits_BCDHW: Tensor) -> Tensor | float:
+    return 0.0 if group.background is None else logits_BCDHW[:, group.background]
+
+
+def _claim(group: ChannelGroup, logits_of: ChannelOf, p_of: ChannelOf | None, temperature: float) -> Claim:
+    found = label_and_entropy(_with_background(group, logits_of), temperature * group.temperature)
+    entropy = found.entropy if p_of is None else entropy_of_channels(_p_with_background(group, p_of))
+    labels = torch.tensor((0, *group.labels), dtype=torch.int16, device=found.labels.device)[found.labels.long()]
+    hosts = None
+    if any(group.hosts):
+        hosts = torch.tensor((0, *group.hosts), dtype=torch.int16, device=labels.device)[found.labels.long()]
+    return Claim(
+        labels=labels,
+        hosts=hosts,
+        confidence=found.confidence.masked_fill(labels == 0, 0.0),
+        doubt=entropy / math.log(1 + len(group.channels)),
+    )
+
+
+def _with_background(group: ChannelGroup, logits_of: ChannelOf) -> Iterator[Tensor]:
+    if group.background is None:
+        yield torch.zeros_like(logits_of(group.channels[0]))
+    for channel in group.all_channels:
+        yield logits_of(channel)
+
+
+def _p_with_background(group: ChannelGroup, p_of: ChannelOf) -> Iterator[Tensor]:
+    if group.background is None:
+        yield 1.0 - p_of(group.channels[0])
+    for channel in group.all_channels:
+        yield p_of(channel)

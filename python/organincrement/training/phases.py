@@ -1,0 +1,26 @@
+"""Which steps of a training belong to which phase of its method."""
+
+from collections.abc import Sequence
+
+from organincrement.methods.protocol import Phase
+
+
+class PhasePlan:
+    """Phases one after another, each with its share of the steps, at least one."""
+
+    def __init__(self, phases: Sequence[Phase], steps: int) -> None:
+        self.names = [phase.name for phase in phases]
+        total, before = sum(phase.share for phase in phases), 0.0
+        self._first = [0]
+        for phase in phases[:-1]:
+            before += phase.share
+            self._first.append(max(round(steps * before / total), self._first[-1] + 1))
+        self._end = [*self._first[1:], max(steps, self._first[-1] + 1)]
+
+    def begins(self, phase: int, step: int) -> bool:
+        """Whether there is such a phase and it begins at or before this step."""
+        return phase < len(self._first) and step >= self._first[phase]
+
+    def within(self, phase: int, step: int) -> tuple[int, int]:
+        """How far a step is in its phase, and how long the phase is."""
+        return step - self._first[phase], self._end[phase] - self._first[phase]
