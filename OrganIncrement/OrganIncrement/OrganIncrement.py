@@ -54,6 +54,15 @@ class OrganIncrementParameters:
     importOrgan: str
     importValue: Annotated[int, WithinRange(1, 65535)] = 1
     importFormat: str = "folders"
+    importOrgans: str  # JSON: organs that were added, with their values
+    importStatus: str = "approved"
+    moreTeachers: str  # JSON lists of paths, as the next two
+    moreDatasets: str
+    oldDatasets: str
+    vaultPath: str
+    vaultDataset: str
+    vaultMethod: str
+    vaultCount: Annotated[int, WithinRange(1, 100000)] = 30
     method: str = "bla-uag"
     preset: str = "practical"
     methodSettings: str  # JSON: what differs from the presets, by method
@@ -74,13 +83,14 @@ class OrganIncrementParameters:
     show3D: bool = True
     shownResult: str = "student"
     uncertaintyOpacity: Annotated[float, WithinRange(0, 1)] = 0.5
+    mergeParts: str  # JSON: folders of results and packages
     uncertaintyThreshold: Annotated[float, WithinRange(0, 100)] = 30.0  # per cent; uncertain regions begin there
 
 
 class OrganIncrementWidget(OrganModuleWidget):
     """The module's panel."""
 
-    formNames = ("OrganIncrement", "OrganIncrementResult")
+    formNames = ("OrganIncrement", "OrganIncrementResult", "OrganIncrementMerge")
 
     def makeController(self, ui):
         from OrganIncrementLib.Controllers.IncrementController import IncrementController

@@ -43,14 +43,6 @@ class Dialogs:
 
         return _path(qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), title, str(startFolder), filter))
 
-    def openFiles(self, title: str, filter: str = "", startFolder: Path | str = "") -> list[Path]:
-        """Any number of files that are there."""
-        import qt
-        import slicer
-
-        chosen = qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), title, str(startFolder), filter)
-        return [Path(str(item)) for item in chosen if item]
-
     def saveFile(self, title: str, filter: str = "", startFolder: Path | str = "") -> Path | None:
         """Where to write a file; `startFolder` may end in a suggested name."""
         import qt

@@ -12,7 +12,7 @@ from OrganIncrementLib.Translation import _
 from OrganIncrementLib.WorkspaceEntries import DatasetEntry, EntryCache, ModelEntry, readModel
 
 _FOLDER_KEY = "folder"
-_MODELS_KEY, _DATASETS_KEY = "models", "datasets"
+_MODELS_KEY, _DATASETS_KEY, _VAULTS_KEY = "models", "datasets", "vaults"
 _LONGEST_NAME = 60
 
 
@@ -21,7 +21,7 @@ class WorkspaceError(ValueError):
 
 
 class Workspace:
-    """root/models, datasets, jobs, results, samples: each is made when something is first put into it.
+    """root/models, datasets, vaults, jobs, results, samples: each is made when something is first put into it.
 
     Listing reads only what changed, and shows what is damaged with a text instead of failing. settings: remember what
     was added from elsewhere; without them it is forgotten with this object.
@@ -58,6 +58,11 @@ class Workspace:
         return self.root / "results"
 
     @property
+    def vaultsFolder(self) -> Path:
+        """Old images that some methods replay."""
+        return self.root / "vaults"
+
+    @property
     def samplesFolder(self) -> Path:
         """Sample data."""
         return self.root / "samples"
@@ -81,6 +86,11 @@ class Workspace:
         """All datasets: those here and those added; damaged ones with a problem."""
         here = [path for path in _entriesOf(self.datasetsFolder) if isFolder(path)]
         return [self._cache.dataset(path) for path in _unique([*here, *self._added(_DATASETS_KEY)])]
+
+    def vaults(self) -> list[Path]:
+        """All vaults: those here and those added that are still there."""
+        paths = [*_entriesOf(self.vaultsFolder), *self._added(_VAULTS_KEY)]
+        return _unique(path for path in paths if isFile(path / "vault.json"))
 
     def jobFolders(self) -> list[Path]:
         """The folders of all jobs."""
@@ -115,6 +125,17 @@ class Workspace:
             raise WorkspaceError(entry.problem)
         self._remember(_DATASETS_KEY, entry.path, self.datasetsFolder)
         return entry
+
+    def addVault(self, path: Path | str) -> Path:
+        """Remember a vault where it lies. Raises: WorkspaceError where there is none."""
+        if not isFile(Path(path) / "vault.json"):
+            raise WorkspaceError(_("{path} is no vault: choose a folder with vault.json.").format(path=path))
+        self._remember(_VAULTS_KEY, Path(path).absolute(), self.vaultsFolder)
+        return Path(path).absolute()
+
+    def newVaultFolder(self, name: str) -> Path:
+        """A folder for a new vault, not there yet. Raises: as `newJobFolder`."""
+        return _free(self._made(self.vaultsFolder), name)
 
     def newJobFolder(self, name: str) -> Path:
         """A folder for a new job, named after it; not there yet. Raises: WorkspaceError where none can be made."""

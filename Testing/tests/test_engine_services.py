@@ -105,9 +105,3 @@ def test_what_is_chosen_is_a_path_and_nothing_is_none(slicerApp, method, kind, t
     assert getattr(dialogs, method)("Choose") is None
     records.answer(kind, ("/x/y", "All files (*)"))
     assert getattr(dialogs, method)("Choose") == Path("/x/y")
-
-
-def test_several_files_may_be_chosen(slicerApp):
-    records.answer("getOpenFileNames", ["/a", "/b"])
-    assert Dialogs().openFiles("Choose") == [Path("/a"), Path("/b")]
-    assert Dialogs().openFiles("Choose") == []

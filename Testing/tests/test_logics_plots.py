@@ -56,7 +56,7 @@ def test_losses_and_dice_are_in_their_charts_under_their_names(plots):
     found = charts()
     assert [series.GetName() for series in seriesOf(found["Loss"])] == ["Total", "Distillation", "New organ"]
     assert [series.GetName() for series in seriesOf(found["Dice"])] == [
-        "Magen, new", "Liver, as teacher", "Kidney left, as teacher",
+        "Magen, new", "Liver, as teacher", "Kidney left, as teacher", "Teacher",
     ]  # fmt: skip
     assert np.allclose(values(seriesOf(found["Loss"])[0]), points())
     assert found["Dice"].GetXAxisTitle() == "Step"
@@ -68,7 +68,19 @@ def test_series_of_a_chart_can_be_told_apart(plots):
         looks = [(series.GetColor(), series.GetLineStyle()) for series in seriesOf(chart)]
         assert len(set(looks)) == len(looks)
     dashes = [series.GetName() for series in seriesOf(charts()["Dice"]) if series.GetLineStyle() != 1]
-    assert all(name.endswith("as teacher") for name in dashes)
+    assert all(name.endswith("as teacher") or name == "Teacher" for name in dashes)
+
+
+def test_teacher_is_a_line_at_one_that_old_organs_are_seen_against(plots):
+    plots.update({"dice/stomach": points(5)})
+    assert [series.GetName() for series in seriesOf(charts()["Dice"])] == ["Magen, new"]  # a first model has no teacher
+    plots.update(job())
+    teacher = seriesOf(charts()["Dice"])[-1]
+    assert values(teacher) == [(0.0, 1.0), (40.0, 1.0)]
+    assert teacher.GetColor() == (0, 0, 0)
+    chart = charts()["Dice"]
+    assert "old with the teacher" in chart.GetYAxisTitle()
+    assert chart.GetYAxisRange()[1] > 1  # or it would lie on the frame
 
 
 def test_updates_reuse_the_nodes_and_grow_the_lines(plots):

@@ -66,7 +66,11 @@ def test_entry_is_what_the_engine_writes():
     organs = tuple(KNOWN + ANOMALIES + OWN)
     fields = segment_fields(LabelSpace(organs), (2, 3, 4))
     for i, organ in enumerate(organs):
-        assert fields[f"Segment{i}_Tags"] == Terminology.tagsText(organ)
+        entry = Terminology.entryOf(organ)
+        tags = fields[f"Segment{i}_Tags"].split("|")
+        assert [tag for tag in tags if tag.startswith(f"{Terminology.ENTRY_TAG}:")] == (
+            [f"{Terminology.ENTRY_TAG}:{entry}"] if entry else []
+        )
 
 
 def test_every_organ_is_known_by_codes_and_name_alone():

@@ -214,4 +214,3 @@ def test_nothing_is_cut_off_at_the_width_of_a_narrow_panel(form, ui):
     SegmentPanel(ui).show(SegmentState(models=choices, model="a"))
     slicer.app.processEvents()
     assert form.minimumSizeHint.width() <= 420
-    assert ui.researchUseLabel.text == "Research use only. Not a medical device."

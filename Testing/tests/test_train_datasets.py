@@ -95,3 +95,27 @@ def test_import_can_be_cancelled_and_leaves_nothing(world, openModule, settle):
     settle(until=lambda: ui.importStartButton.enabled, seconds=20)
     assert not (world / "datasets" / "pancreas").exists()
     assert records.texts("error") == []
+
+
+def test_several_organs_are_imported_and_their_cases_wait_for_review_on_request(world, engineWorld, openModule, settle):
+    widget = openModule("OrganIncrement")
+    ui, source = widget.ui, engineWorld.teacherDataset
+    ui.importButton.click()
+    ui.importImagesLineEdit.text = str(source / "images")
+    ui.importLabelsLineEdit.text = str(source / "labels")
+    assert not ui.importAddOrganButton.enabled and not ui.importOrganList.visible
+    ui.importOrganLineEdit.text = "Liver"
+    ui.importAddOrganButton.click()
+    assert ui.importOrganList.item(0).text() == "Liver, label value 1"
+    assert (ui.importOrganLineEdit.text, ui.importValueSpinBox.value) == ("", 2)
+    ui.importOrganLineEdit.text = "Mistake"
+    ui.importAddOrganButton.click()
+    ui.importRemoveOrganButton.click()
+    ui.importOrganLineEdit.text, ui.importValueSpinBox.value = "Spleen", 2
+    assert ui.importStatusComboBox.currentText == "Approved already"
+    ui.importStatusComboBox.currentIndex = 1
+    assert widget._parameterNode.importStatus == "submitted"
+    ui.importStartButton.click()
+    settle(until=lambda: ui.datasetComboBox.currentText == "liver-spleen", seconds=90)
+    assert "Liver" in ui.datasetCasesLabel.text and "Spleen" in ui.datasetCasesLabel.text
+    assert "6 waiting for review" in ui.datasetCasesLabel.text

@@ -1,3 +1,5 @@
 """`make bench` lists the studies: each takes its own inputs."""
 
-print("\n".join(f"python -m benchmarks.{study} --help" for study in ("headneck", "audit", "speed", "memory")))
+print(
+    "\n".join(f"python -m benchmarks.{study} --help" for study in ("headneck", "methods", "audit", "speed", "memory"))
+)

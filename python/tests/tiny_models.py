@@ -27,7 +27,10 @@ _LEVELS: dict[str, dict[str, Any]] = {
     "ResidualEncoderUNet": {"features": [4, 8], "blocks": [1, 1], "decoder_blocks": [1]},
     "DynUNet": {"features": [4, 8, 8]},
     "SegResNet": {"init_filters": 4, "blocks_down": [1, 1], "blocks_up": [1]},
+    "MultiDecoder": {"features": [4, 8], "blocks": [1, 1], "decoder_blocks": [1]},
+    "PreActUNet": {"features": [4, 8], "blocks": [1, 1]},
 }
+SOFTMAX_KINDS = tuple(_LEVELS)  # those of any number of output channels
 
 
 def organs(*names: str) -> LabelSpace:

@@ -9,10 +9,10 @@ from slicer.i18n import tr as _
 
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
 from OrganIncrementLib.Controllers.CaseOpener import openCase
+from OrganIncrementLib.Controllers.EntryChoices import entryChoice, withChosen
 from OrganIncrementLib.Controllers.FolderOpener import openFolder
 from OrganIncrementLib.Controllers.Planner import filesMark
 from OrganIncrementLib.Intent import Intent
-from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.DatasetPanel import DatasetPanel, DatasetState
 from OrganIncrementLib.Panels.OrganChips import chipsOf
 from OrganIncrementLib.Workspace import WorkspaceError
@@ -79,11 +79,9 @@ class DatasetController:
         """Read the list of datasets again, check the chosen one, and show it; without a parameter node, later."""
         if self._parameters is None:
             return
-        self._entries = list(self._services.workspace.datasets())
         self._shownPath = path = self.path
         self.entry = self._services.workspace.dataset(Path(path)) if path else None
-        if self.entry is not None and path not in [str(entry.path) for entry in self._entries]:
-            self._entries.append(self.entry)  # a loaded scene may name one that is in no list
+        self._entries = withChosen(self._services.workspace.datasets(), self.entry)
         self._checkUnlessDone()
         self._show()
 
@@ -143,7 +141,7 @@ class DatasetController:
         manifest = entry.manifest if entry is not None else None
         self.panel.show(
             DatasetState(
-                choices=self._choices(),
+                choices=tuple(map(entryChoice, self._entries)),
                 chosen=self.path,
                 placeholder=_("Choose a dataset…") if self._entries else _("No dataset on this computer yet"),
                 organs=chipsOf(manifest.organs) if manifest else (),
@@ -152,16 +150,6 @@ class DatasetController:
                 problemOpens=finding is not None and not self._entryProblem(),
                 checked=self._checkedText(),
             )
-        )
-
-    def _choices(self) -> tuple[Choice, ...]:
-        return tuple(
-            Choice(
-                value=str(entry.path),
-                text=entry.manifest.name if entry.manifest else _("{name} (damaged)").format(name=entry.path.name),
-                toolTip=entry.problem or str(entry.path),
-            )
-            for entry in self._entries
         )
 
     def _hint(self) -> str:

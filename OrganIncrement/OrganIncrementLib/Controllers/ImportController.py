@@ -7,8 +7,11 @@ from slicer.i18n import tr as _
 from organincrement.contract.errors import ContractError
 from organincrement.contract.organs import organ_from_name, search_organs
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
+from OrganIncrementLib.Controllers.PathList import pathsOf as textsOf
+from OrganIncrementLib.Controllers.PathList import textOf
 from OrganIncrementLib.Engine.Paths import isThere
 from OrganIncrementLib.Intent import Intent
+from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.ImportPanel import ImportPanel, ImportState
 from OrganIncrementLib.Workspace import WorkspaceError
 
@@ -24,6 +27,9 @@ class ImportController:
         self._isOpen, self._target = False, None
         self.panel.toggled.connect(self._onToggled)
         self.panel.folderWanted.connect(self._onFolder)
+        self.panel.organAdded.connect(self._onOrganAdded)
+        self.panel.organRemoved.connect(self._onOrganRemoved)
+        self.panel.statusChosen.connect(self._onStatus)
         self.panel.formatChosen.connect(self._onFormat)
         self.panel.importWanted.connect(self._onImport)
         self.panel.cancelWanted.connect(self._task.cancel)
@@ -44,7 +50,15 @@ class ImportController:
             return
         missing = self._missing() if self._isOpen else ""  # it looks at the disk
         self.panel.show(
-            ImportState(open=self._isOpen, format=parameters.importFormat, missing=missing, busy=self._task.state())
+            ImportState(
+                open=self._isOpen,
+                organs=tuple(Choice(value=text, text=_shown(text)) for text in textsOf(parameters.importOrgans)),
+                whyNoOrgan="" if parameters.importOrgan.strip() else _("Name an organ above first"),
+                status=parameters.importStatus,
+                format=parameters.importFormat,
+                missing=missing,
+                busy=self._task.state(),
+            )
         )
 
     def tick(self) -> None:
@@ -67,11 +81,32 @@ class ImportController:
             missing.append(_("choose the folder with the label files"))
         elif not isThere(parameters.importLabels.strip()):
             missing.append(_("the folder with the label files is not there"))
-        if not parameters.importOrgan.strip():
+        if not self._organs():
             missing.append(_("name the organ"))
         if missing:
             return _("To import: {what}.").format(what="; ".join(missing))
         return self._engineHindrance()
+
+    def _organs(self) -> tuple[str, ...]:
+        """ORGAN=VALUE of those added, and of the one in the fields."""
+        p = self._parameters
+        last = [f"{p.importOrgan.strip()}={p.importValue}"] if p.importOrgan.strip() else []
+        return tuple(dict.fromkeys((*textsOf(p.importOrgans), *last)))
+
+    def _onOrganAdded(self) -> None:
+        p = self._parameters
+        if p is not None:
+            p.importOrgans = textOf(self._organs())
+            p.importOrgan, p.importValue = "", min(p.importValue + 1, 65535)
+
+    def _onOrganRemoved(self, organ: str) -> None:
+        if self._parameters is not None:
+            kept = (text for text in textsOf(self._parameters.importOrgans) if text != organ)
+            self._parameters.importOrgans = textOf(kept)
+
+    def _onStatus(self, key: str) -> None:
+        if self._parameters is not None:
+            self._parameters.importStatus = key
 
     def _onToggled(self, isOpen: bool) -> None:
         self._isOpen = isOpen
@@ -92,16 +127,18 @@ class ImportController:
         if parameters is None or self._missing():
             return
         try:
-            organ = organ_from_name(parameters.importOrgan.strip())
-            target = self._services.workspace.newDatasetFolder(organ.id)
+            named = [text.rpartition("=") for text in self._organs()]
+            organs = [(organ_from_name(name.strip()), value) for name, _equals, value in named]
+            name = "-".join(organ.id for organ, _value in organs[:3])
+            target = self._services.workspace.newDatasetFolder(name)
         except (ContractError, WorkspaceError) as error:
             self._services.dialogs.error(_("The import cannot start. {reason}").format(reason=error))
             return
         self._target = target
         command = self._services.engine.run(
             "dataset", "import", "--images", parameters.importImages.strip(), "--labels",
-            parameters.importLabels.strip(), "--organs", f"{organ.name}={parameters.importValue}",
-            "--from", parameters.importFormat, "--out", target,
+            parameters.importLabels.strip(), "--organs", *(f"{organ.name}={value}" for organ, value in organs),
+            "--from", parameters.importFormat, "--status", parameters.importStatus, "--out", target,
         )  # fmt: skip
         self._task.start(command, _("Importing"))
         self.parametersModified()
@@ -112,3 +149,8 @@ class ImportController:
             self.imported(self._target)
         elif command.state == "failed":
             self._services.dialogs.error(_("The scans were not imported. {reason}").format(reason=command.message))
+
+
+def _shown(text: str) -> str:
+    name, _equals, value = text.rpartition("=")
+    return _("{organ}, label value {value}").format(organ=name, value=value)

@@ -1,4 +1,4 @@
-"""The module OrganIncrement: joins the controllers of its five sections."""
+"""The module OrganIncrement: joins the controllers of its six sections."""
 
 from typing import Any
 
@@ -6,13 +6,16 @@ from OrganIncrementLib.Controllers.AuditController import AuditController
 from OrganIncrementLib.Controllers.DatasetController import DatasetController
 from OrganIncrementLib.Controllers.EngineController import EngineController
 from OrganIncrementLib.Controllers.ImportController import ImportController
+from OrganIncrementLib.Controllers.InputsController import InputsController
 from OrganIncrementLib.Controllers.JobsController import JobsController
+from OrganIncrementLib.Controllers.MergeController import MergeController
 from OrganIncrementLib.Controllers.MethodController import MethodController
 from OrganIncrementLib.Controllers.ResultController import ResultController
 from OrganIncrementLib.Controllers.SampleController import SampleController
 from OrganIncrementLib.Controllers.SegmentController import SegmentController
 from OrganIncrementLib.Controllers.TeacherController import TeacherController
 from OrganIncrementLib.Controllers.TrainController import TrainController
+from OrganIncrementLib.Controllers.VaultController import VaultController
 from OrganIncrementLib.Logics.TrainingPlots import TrainingPlots
 from OrganIncrementLib.Services import Services
 
@@ -28,14 +31,19 @@ class IncrementController:
         self.samples = SampleController(services, self.teacher, self.dataset, self.engine)
         self.imports = ImportController(ui, services, self._engineHindrance)
         self.audits = AuditController(ui, services, self.teacher, self.dataset, self._engineHindrance)
-        self.methods = MethodController(ui, services, self.teacher)
-        self.training = TrainController(ui, services, self.teacher, self.dataset, self.methods, self.engine)
+        self.inputs = InputsController(ui, services, self.teacher, self.dataset)
+        self.vault = VaultController(ui, services, self.teacher, self._engineHindrance)
+        self.methods = MethodController(ui, services, self.inputs)
+        self.training = TrainController(
+            ui, services, self.teacher, self.dataset, self.inputs, self.methods, self.engine
+        )
         self.jobs = JobsController(ui, services, TrainingPlots())
         self.result = ResultController(ui, services)
         self.segment = SegmentController(ui, services)
+        self.merge = MergeController(ui, services, self.segment.view)
         self._parts = (
             self.engine, self.teacher, self.dataset, self.samples, self.imports, self.audits, self.methods,
-            self.training, self.jobs, self.result, self.segment,
+            self.inputs, self.vault, self.training, self.jobs, self.result, self.segment, self.merge,
         )  # fmt: skip
         self._isAttached = False
         self._connect()
@@ -70,6 +78,8 @@ class IncrementController:
 
     def _connect(self) -> None:
         self.dataset.engineHindrance = self._engineHindrance
+        self.inputs.method = self._method
+        self.vault.methods = self.methods.replaying
         self.training.jobRuns = self._jobRuns
         self.training.started.connect(self.jobs.began)
         self.jobs.ended.connect(self._onJobEnded)
@@ -78,9 +88,13 @@ class IncrementController:
         self.imports.imported.connect(self._onImported)
         self.engine.changed.connect(self._onEngineChanged)
         self.methods.changed.connect(self.parametersModified)
+        self.segment.ended.connect(self.merge.modelsChanged)
 
     def _engineHindrance(self) -> str:
         return self.engine.hindrance
+
+    def _method(self) -> Any:
+        return self.methods.method
 
     def _jobRuns(self) -> bool:
         return self.jobs.running
@@ -101,6 +115,7 @@ class IncrementController:
             self._modelsChanged()
 
     def _modelsChanged(self) -> None:
-        for part in (self.result, self.segment):
+        for part in (self.result, self.segment, self.merge):
             part.modelsChanged()
+        self.inputs.refresh()
         self.parametersModified()

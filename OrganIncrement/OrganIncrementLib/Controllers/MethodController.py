@@ -8,21 +8,24 @@ from slicer.i18n import tr as _
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
 from OrganIncrementLib.Controllers.MethodList import Method, keepMethods, keptMethods, methodsFrom
 from OrganIncrementLib.Controllers.Planner import asArgument
-from OrganIncrementLib.Controllers.TeacherController import NO_TEACHER
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.MethodSettingsPanel import MethodSettingsPanel, SettingsState
 
 DEFAULT_METHOD, DEFAULT_PRESET = "bla-uag", "practical"
+FIRST_MODEL = "supervised"  # the default without a teacher
 
 
 class MethodController:
-    """The engine's methods that fit the choice. Intent: changed(), when there is something new to show."""
+    """The engine's methods that fit the choice. Intent: changed(), when there is something new to show.
 
-    def __init__(self, ui, services, teacher) -> None:
+    inputs: `inputs.given` says what is chosen.
+    """
+
+    def __init__(self, ui, services, inputs) -> None:
         self.settingsPanel = MethodSettingsPanel(ui)
         self.changed = Intent()
-        self._services, self._teacher, self._parameters = services, teacher, None
+        self._services, self._inputs, self._parameters = services, inputs, None
         self._task = BackgroundTask(self._onListed)
         self._methods: tuple[Method, ...] = ()
         self._problem, self._isAsked = "", False
@@ -47,7 +50,10 @@ class MethodController:
         if self._parameters is None:
             return
         settings = self.settings()
-        self.settingsPanel.show(SettingsState(method=self.name, settings=settings, changed=len(self.changes())))
+        note = self.method.presets.get(self.preset, {}).get("note", "") if self.method else ""
+        self.settingsPanel.show(
+            SettingsState(method=self.name, note=note, settings=settings, changed=len(self.changes()))
+        )
 
     def tick(self) -> None:
         """Look after the list."""
@@ -74,16 +80,21 @@ class MethodController:
 
     def fitting(self) -> tuple[Method, ...]:
         """The methods whose needs fit what is chosen; baselines only where they are wanted, or nothing else fits."""
-        fitting = [m for m in self._methods if m.fits(withTeacher=self._teacher.path != NO_TEACHER)]
-        wanted = self._parameters is not None and self._parameters.showBaselines
-        return tuple(m for m in fitting if wanted or not m.isBaseline) or tuple(fitting)
+        fitting = [m for m in self._methods if not m.missing(self._inputs.given)]
+        return self._grouped(fitting) or tuple(fitting)
 
     @property
     def method(self) -> Method | None:
-        """The chosen method, or else the first that fits."""
+        """The chosen method, or else the default one, or the first that fits."""
         fitting = self.fitting()
         chosen = self._parameters.method if self._parameters is not None else ""
-        return next((m for m in fitting if m.name == chosen), fitting[0] if fitting else None)
+        byName = {m.name: m for m in fitting}
+        wanted = (name for name in (chosen, DEFAULT_METHOD, FIRST_MODEL) if name in byName)
+        return byName.get(next(wanted, ""), fitting[0] if fitting else None)
+
+    def replaying(self) -> tuple[Method, ...]:
+        """All methods that replay a vault."""
+        return tuple(m for m in self._methods if m.takesVault)
 
     @property
     def name(self) -> str:
@@ -94,22 +105,33 @@ class MethodController:
     def preset(self) -> str:
         """The chosen preset, or the default one where the method lacks it."""
         chosen = self._parameters.preset if self._parameters is not None else DEFAULT_PRESET
-        return chosen if self.method is None or chosen in self.method.presets else DEFAULT_PRESET
+        if self.method is None or chosen in self.method.presets:
+            return chosen
+        return next(iter(self.method.presets), DEFAULT_PRESET)
 
     def choices(self) -> tuple[Choice, ...]:
-        """The methods as entries of a list."""
-        baseline = _("{name} (baseline)")
-        return tuple(
-            Choice(value=m.name, text=baseline.format(name=m.title) if m.isBaseline else m.title, toolTip=m.summary)
-            for m in self.fitting()
-        )
+        """The methods as entries of a list: first those that fit, then the others with what they need."""
+        fitting = self.fitting()
+        others = self._grouped([m for m in self._methods if m.missing(self._inputs.given)])
+        return tuple(self._choice(m) for m in (*fitting, *others))
+
+    def _choice(self, method: Method) -> Choice:
+        text = _("{name} (baseline)").format(name=method.title) if method.isBaseline else method.title
+        missing = method.missing(self._inputs.given)
+        return Choice(value=method.name, text=text, toolTip=method.summary, missing=missing)
+
+    def _grouped(self, methods: list[Method]) -> tuple[Method, ...]:
+        """Those of papers, then baselines where they are wanted."""
+        wanted = self._parameters is not None and self._parameters.showBaselines
+        papers = [m for m in methods if not m.isBaseline]
+        return (*papers, *(m for m in methods if m.isBaseline and wanted))
 
     def presetChoices(self) -> tuple[Choice, ...]:
         """The method's presets as entries of a list."""
-        words = {"practical": _("Practical"), "paper": _("As in the paper")}
+        words = {"practical": _("Practical"), "paper": _("As in the paper"), "slices": _("Slice by slice (2-D)")}
         presets = self.method.presets if self.method else {}
         return tuple(
-            Choice(value=name, text=words.get(name, name), toolTip=preset.get("note", ""))
+            Choice(value=name, text=words.get(name, _worded(name)), toolTip=preset.get("note", ""))
             for name, preset in presets.items()
         )
 
@@ -158,3 +180,7 @@ class MethodController:
 
 def _same(a: Any, b: Any) -> bool:
     return list(a) == list(b) if isinstance(a, list | tuple) and isinstance(b, list | tuple) else a == b
+
+
+def _worded(name: str) -> str:
+    return name.replace("-", " ").replace("_", " ").capitalize()

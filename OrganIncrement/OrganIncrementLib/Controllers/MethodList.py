@@ -11,26 +11,15 @@ from OrganIncrementLib.Engine.EngineFolder import engineFolder
 from OrganIncrementLib.Panels.SettingField import Setting
 from OrganIncrementLib.Translation import _
 
-# by name in the papers' comparisons; they are there to be compared with
-BASELINES = frozenset(
-    {
-        "fine-tune", "lwf", "mib", "plop", "self-training", "co-training", "multi-head", "tal", "cond-no", "cond-input",
-        "cond-dec",
-    }
-)  # fmt: skip
 _FILE = "methods.json"
 
 
-def _title(name: str) -> str:
-    """What people call a method; a new one of the engine is shown by its name until it has an entry here."""
-    return {
-        "bla-uag": _("BLA + uncertainty-aware guidance"),
-        "mib": _("MiB: modelling the background"),
-        "lwf": _("Learning without forgetting"),
-        "fine-tune": _("Fine-tuning"),
-        "self-training": _("Self-training"),
-        "supervised": _("Supervised: a first model"),
-    }.get(name, name)
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What is chosen for a training: how many teachers, and whether there is a vault of old images."""
+
+    teachers: int
+    vault: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +27,28 @@ class Method:
     """One method: what it needs, its presets as the engine gives them, and its settings with their defaults."""
 
     name: str
+    title: str
+    isBaseline: bool
     summary: str
     source: str
     url: str
     teachers: str
-    needsOldData: bool
+    takesOldData: bool
+    takesVault: bool
     presets: dict[str, dict[str, Any]]
     settings: tuple[Setting, ...]
 
-    @property
-    def title(self) -> str:
-        """What people call it."""
-        return _title(self.name)
-
-    @property
-    def isBaseline(self) -> bool:
-        """Whether it is offered on request only."""
-        return self.name in BASELINES
-
-    def fits(self, *, withTeacher: bool) -> bool:
-        """Whether its needs are met by what is chosen: one teacher or none, and the new organ's scans alone."""
-        return not self.needsOldData and self.teachers == ("one" if withTeacher else "none")
+    def missing(self, given: Given) -> str:
+        """Why it cannot be used with what is chosen, in a few words; "" when it can."""
+        if self.teachers == "none" and given.teachers:
+            return _("needs no teacher")
+        if self.teachers == "one" and given.teachers != 1:
+            return _("takes one teacher only") if given.teachers else _("needs a teacher")
+        if self.teachers == "many" and given.teachers < 2:
+            return _("needs two or more teachers")
+        if self.takesVault and not given.vault:
+            return _("needs a vault of old images")
+        return ""
 
     def settingsOf(self, preset: str, changed: dict[str, Any]) -> tuple[Setting, ...]:
         """Length, batch and seed, then the method's own settings; `changed` holds what the user entered."""
@@ -106,11 +96,14 @@ def _method(described: dict[str, Any]) -> Method:
     paper, needs = described["paper"], described["needs"]
     return Method(
         name=described["name"],
+        title=described.get("title") or described["name"],
+        isBaseline=bool(described.get("baseline")),
         summary=described["summary"],
         source=f"{paper['authors']}, {paper['venue']} {paper['year']}",
         url=paper["url"],
         teachers=needs["teachers"],
-        needsOldData=bool(needs["old_data"] or needs["exemplars"]),
+        takesOldData=bool(needs["old_data"]),
+        takesVault=bool(needs["exemplars"]),
         presets=described["presets"],
         settings=tuple(_setting(setting) for setting in described["settings"]),
     )

@@ -23,25 +23,31 @@ _AFTER_S = 0.8  # without another change, so that typing a number does not start
 class Order:
     """What a plan is asked for; `changes` as (name, value) of settings that differ from the preset.
 
-    `files`: marks the state of the dataset's cases, so that a plan made before the last approval is not used.
+    `files`: marks the state of the datasets' cases, so that a plan made before the last approval is not used.
     """
 
-    teacher: str
-    dataset: str
+    teachers: tuple[str, ...]
+    datasets: tuple[str, ...]
     method: str
     preset: str
     device: str
     include: tuple[str, ...]
     changes: tuple[tuple[str, str], ...] = ()
-    files: tuple[int, int] = (0, 0)
+    oldDatasets: tuple[str, ...] = ()
+    vault: str = ""
+    files: tuple[tuple[int, int], ...] = ()
 
     def arguments(self, out: Path) -> list[str]:
         """The engine's command."""
-        teacher = ["--teacher", self.teacher] if self.teacher else []
-        changes = ["--set", *(f"{name}={value}" for name, value in self.changes)] if self.changes else []
+        inputs = (
+            ("--teacher", self.teachers), ("--dataset", self.datasets), ("--old-dataset", self.oldDatasets),
+            ("--exemplars", (self.vault,) if self.vault else ()),
+            ("--set", tuple(f"{name}={value}" for name, value in self.changes)),
+        )  # fmt: skip
+        given = [word for option, values in inputs if values for word in (option, *values)]
         return [
-            "plan", *teacher, "--dataset", self.dataset, "--method", self.method, "--preset", self.preset,
-            "--device", self.device, "--include", *self.include, *changes, "--out", str(out),
+            "plan", *given, "--method", self.method, "--preset", self.preset, "--device", self.device,
+            "--include", *self.include, "--out", str(out),
         ]  # fmt: skip
 
 

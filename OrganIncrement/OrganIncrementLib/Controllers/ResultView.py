@@ -11,6 +11,7 @@ from OrganIncrementLib.Logics.LogicError import LogicError
 from OrganIncrementLib.Logics.RegionWalk import RegionWalk
 from OrganIncrementLib.Logics.ResultNodes import (
     ResultFacts,
+    isMerged,
     markResult,
     modelOf,
     otherResults,
@@ -80,7 +81,10 @@ class ResultView:
         self._show(teacher, student, which)
 
     def take(self, run):
-        """Load what a run has made, and show it. Raises: LogicError; nothing of it is then in the scene."""
+        """Load what a run has made, and show it. Returns: the segmentation node.
+
+        Raises: LogicError; nothing of it is then in the scene.
+        """
         volume = run.volume
         name = slicer.mrmlScene.GenerateUniqueName(f"{run.volumeName} {run.entry.name}")
         segmentation = ResultLoader.loadSegmentation(run.folder, volume, name)
@@ -97,7 +101,8 @@ class ResultView:
                 if node is not None:
                     slicer.mrmlScene.RemoveNode(node)
             raise
-        lineage = tuple(step.sha256 for step in run.entry.manifest.lineage)
+        manifest = run.entry.manifest
+        lineage = tuple(step.sha256 for step in manifest.lineage) if manifest is not None else ()
         facts = ResultFacts(model=run.entry.name, modelSha256=run.entry.sha256, lineage=lineage, regions=tuple(regions))
         markResult(segmentation, uncertainty, volume, facts)
         slicer.util.setSliceViewerLayers(background=volume)
@@ -107,6 +112,7 @@ class ResultView:
                 TEACHER if teacherAndStudent(resultsOf(volume))[0] is segmentation else STUDENT
             )
             self.parametersModified()
+        return segmentation
 
     def nextRegion(self):
         """Move all views to the next uncertain region."""
@@ -206,8 +212,8 @@ class ResultView:
         self._panel.show(
             UncertaintyState(
                 teacher=modelOf(teacher) if teacher else "", student=modelOf(student) if student else "", shown=which,
-                hasOverlay=hasOverlay, regionCount=len(self._walk.regions),
-                region=self._region,
+                isMerged=teacher is not None and isMerged(teacher), hasOverlay=hasOverlay,
+                regionCount=len(self._walk.regions), region=self._region,
             )
         )  # fmt: skip
 

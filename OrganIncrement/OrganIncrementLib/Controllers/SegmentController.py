@@ -9,6 +9,7 @@ from OrganIncrementLib.Controllers.ResultView import ResultView
 from OrganIncrementLib.Controllers.SegmentRun import CANCELLED, DONE, FAILED, SegmentRun
 from OrganIncrementLib.Controllers.StudentWords import modelChoices, verdictOf
 from OrganIncrementLib.Engine.Evaluations import thresholdOf
+from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Logics.LogicError import LogicError
 from OrganIncrementLib.Logics.ResultNodes import isUncertainty
 from OrganIncrementLib.Logics.VolumeExport import problemOf
@@ -19,12 +20,13 @@ from OrganIncrementLib.Workspace import WorkspaceError
 
 
 class SegmentController:
-    """Joins SegmentPanel, the engine and ResultView."""
+    """Joins SegmentPanel, the engine and ResultView. Intent: ended(), when a segmentation is over."""
 
     def __init__(self, ui, services=None):
         self._services = services or Services.forSlicer()
         self._panel = SegmentPanel(ui)
         self.view = ResultView(ui, self._services)
+        self.ended = Intent()
         self._parameters, self._models = None, []
         self._run, self._message = None, ""
         self._panel.modelChosen.connect(self._onModel)
@@ -58,6 +60,7 @@ class SegmentController:
         if not self._run.running:
             run, self._run = self._run, None
             self._finish(run)
+            self.ended()
         self._show()
 
     def close(self):

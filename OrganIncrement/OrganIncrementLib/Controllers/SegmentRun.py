@@ -33,7 +33,7 @@ class SegmentRun:
         self.state, self.message = WRITING, ""
         self._volume, self._services = WeakNode(volume), services
         self._options = ["--uncertainty", uncertaintyKind, *(["--largest-component"] if largestComponent else [])]
-        self.folder = _freeFolder(services.workspace, entry.sha256, self.volumeName)
+        self.folder = freeResultFolder(services.workspace, entry.sha256, self.volumeName)
         self._input = Path(tempfile.mkdtemp(prefix="OrganIncrement-", dir=slicer.app.temporaryPath))
         self._task, self._written = BackgroundTask(self._onEnded), 0.0
         try:
@@ -123,8 +123,8 @@ class SegmentRun:
         shutil.rmtree(self._input, ignore_errors=True)
 
 
-def _freeFolder(workspace, sha256, name):
-    """Another folder for each run: scans of two patients may have one name."""
+def freeResultFolder(workspace, sha256, name):
+    """Where a result of a scan may go. Another folder for each run: scans of two patients may have one name."""
     plain = safeName(name).replace(".", "-")
     number, folder = 1, workspace.resultFolder(sha256, plain)
     while folder.exists():

@@ -8,6 +8,8 @@ from slicer.i18n import tr as _
 
 from organincrement.contract.model import ModelManifest
 from OrganIncrementLib.Controllers.Amounts import lengthsText
+from OrganIncrementLib.Controllers.EntryChoices import entryChoice, withChosen
+from OrganIncrementLib.Controllers.HeadWords import headText
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.OrganChips import chipsOf
@@ -78,11 +80,9 @@ class TeacherController:
         """Read the list of packages again, and show it; without a parameter node, later."""
         if self._parameters is None:
             return
-        self._entries = list(self._services.workspace.models())
         self._shownPath = path = self.path
         self.entry = None if path in ("", NO_TEACHER) else self._services.workspace.model(Path(path))
-        if self.entry is not None and path not in [str(entry.path) for entry in self._entries]:
-            self._entries.append(self.entry)  # a loaded scene may name one that is in no list
+        self._entries = withChosen(self._services.workspace.models(), self.entry)
         self.show()
 
     def show(self) -> None:
@@ -102,9 +102,8 @@ class TeacherController:
         )
 
     def _choices(self) -> tuple[Choice, ...]:
-        choices = [Choice(value=str(e.path), text=_named(e), toolTip=e.problem or str(e.path)) for e in self._entries]
         first = _("No teacher: train a first model from labels alone")
-        return (*choices, Choice(value=NO_TEACHER, text=first, toolTip=first))
+        return (*map(entryChoice, self._entries), Choice(value=NO_TEACHER, text=first, toolTip=first))
 
     def _hints(self) -> tuple[str, ...]:
         if self.path == NO_TEACHER:
@@ -128,13 +127,6 @@ class TeacherController:
         self.loaded()
 
 
-def _named(entry: Any) -> str:
-    if entry.manifest is None:
-        return _("{name} (damaged)").format(name=entry.path.name)
-    warning = "" if entry.manifest.metrics.recommended else _(" (not recommended)")
-    return f"{entry.manifest.name}{warning}"
-
-
 def _facts(manifest: ModelManifest) -> tuple[str, ...]:
     trained, spacing = manifest.trained_on, manifest.trained_on.spacing_mm
     cases = _("{count} ").format(count=trained.cases) if trained.cases is not None else ""
@@ -147,4 +139,4 @@ def _facts(manifest: ModelManifest) -> tuple[str, ...]:
         advice = _("✓ Recommended: it met its goals on held-back scans.")
     else:
         advice = _("⚠ Not recommended: on held-back scans it did not meet its goals. Check its results closely.")
-    return (text, patch, licence, advice)
+    return tuple(line for line in (text, headText(manifest), patch, licence, advice) if line)

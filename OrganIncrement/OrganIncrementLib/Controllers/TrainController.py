@@ -13,7 +13,6 @@ from organincrement.contract.model import ModelManifest
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
 from OrganIncrementLib.Controllers.EstimateText import estimateText, tooLittleDisk
 from OrganIncrementLib.Controllers.Planner import Order, Planner, filesMark
-from OrganIncrementLib.Controllers.TeacherController import NO_TEACHER
 from OrganIncrementLib.Engine.JobRunner import JobRunner
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.ChoiceBox import Choice
@@ -27,11 +26,11 @@ _DEVICES = ("auto", "cuda", "cpu")
 class TrainController:
     """Intent: started(job folder). `jobRuns`: asked before a second training is started beside the first."""
 
-    def __init__(self, ui, services, teacher, dataset, methods, engine) -> None:
+    def __init__(self, ui, services, teacher, dataset, inputs, methods, engine) -> None:
         self.panel = TrainingPanel(ui)
         self.started = Intent()
         self.jobRuns = lambda: False
-        self._services, self._teacher, self._dataset = services, teacher, dataset
+        self._services, self._teacher, self._dataset, self._inputs = services, teacher, dataset, inputs
         self._methods, self._engine, self._parameters = methods, engine, None
         self._runner = JobRunner(services.engine)
         self._planner = Planner(services, self._onPlanned)
@@ -71,27 +70,30 @@ class TrainController:
         self._start.close()
 
     def _order(self) -> Order:
-        p, dataset = self._parameters, self._dataset.path
+        p, inputs = self._parameters, self._inputs
         return Order(
-            teacher="" if self._teacher.path == NO_TEACHER else self._teacher.path,
-            dataset=dataset,
+            teachers=inputs.teachers,
+            datasets=inputs.datasets,
+            oldDatasets=inputs.oldDatasets,
+            vault=inputs.vault,
             method=self._methods.name,
             preset=self._methods.preset,
             device=p.device if p.device in _DEVICES else "auto",
             include=("approved", "submitted", "draft") if p.includeUnapproved else ("approved",),
             changes=self._methods.changes(),
-            files=filesMark(Path(dataset)),
+            files=tuple(filesMark(Path(path)) for path in (*inputs.datasets, *inputs.oldDatasets)),
         )
 
     def _missing(self) -> str:
         """What keeps a training from being planned, in a sentence."""
-        missing = [text for text in (self._teacher.hindrance, self._dataset.hindrance) if text]
+        hindrances = (self._teacher.hindrance, self._dataset.hindrance, self._inputs.hindrance)
+        missing = [text for text in hindrances if text]
         if missing:
             return _("To start: {what}.").format(what="; ".join(missing))
         return self._engine.hindrance or self._methods.hindrance or self._noCases() or self._sameOrgan()
 
     def _noCases(self) -> str:
-        counts = self._dataset.entry.counts
+        counts = self._inputs.counts()
         if counts.get("approved", 0):
             return ""
         others = counts.get("submitted", 0) + counts.get("draft", 0)
@@ -103,9 +105,9 @@ class TrainController:
 
     def _sameOrgan(self) -> str:
         """Asked at every movement of a slider, but worked out once for a teacher and a dataset."""
-        pair = (self._teacher.manifest, self._dataset.entry.manifest)
-        if None in pair:
-            return ""
+        pair, method = (self._teacher.manifest, self._dataset.entry.manifest), self._methods.method
+        if None in pair or (method is not None and method.teachers != "one"):
+            return ""  # of several teachers, the scans may show any organ
         if self._paired[0] is not pair[0] or self._paired[1] is not pair[1]:
             self._paired, self._pairProblem = pair, _pairProblem(*pair)
         return self._pairProblem

@@ -52,6 +52,17 @@ def read(path: Path) -> Image:
     return Image(array_KJI.astype(dtype.newbyteorder("="), copy=False), Grid(shape_KJI, matrix), pairs)
 
 
+def gridOf(path: Path) -> Grid:
+    """The grid alone, of the header. Raises: as `read`."""
+    with path.open("rb") as file:
+        fields, _pairs = _header(path, file)
+    try:
+        i, j, k = (int(word) for word in fields["sizes"].split())
+        return Grid((k, j, i), _matrix(fields))
+    except (KeyError, ValueError):
+        raise notRead(path, _("its header is not that of a scan in three dimensions")) from None
+
+
 def writing(path: Path, array_KJI: np.ndarray, grid: Grid) -> Iterator[float]:
     """Write uncompressed, a slice a step: fast enough for a scan that the engine only reads once."""
     little = array_KJI.dtype.newbyteorder("<")

@@ -9,11 +9,11 @@ import slicer
 
 from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
-from organincrement.contract.results import Region, Regions
+from organincrement.contract.results import Conflicts, MergeConflict, Region, Regions
 
 _VOLUME, _UNCERTAINTY = "OrganIncrement.volume", "OrganIncrement.uncertainty"
 _MODEL, _SHA256, _LINEAGE = "OrganIncrement.model", "OrganIncrement.modelSha256", "OrganIncrement.lineage"
-_REGIONS = "OrganIncrement.regions"
+_REGIONS, _CONFLICTS = "OrganIncrement.regions", "OrganIncrement.conflicts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,29 @@ def markResult(segmentation, uncertainty, volume, facts):
     segmentation.SetAttribute(_SHA256, facts.modelSha256)
     segmentation.SetAttribute(_LINEAGE, " ".join(facts.lineage))
     segmentation.SetAttribute(_REGIONS, codec.dumps(Regions(regions=facts.regions), indent=None))
+
+
+def markConflicts(segmentation, conflicts):
+    """Note on a merged segmentation node what its parts both claimed."""
+    segmentation.SetAttribute(_CONFLICTS, codec.dumps(Conflicts(conflicts=tuple(conflicts)), indent=None))
+
+
+def conflictsOf(segmentation) -> tuple[MergeConflict, ...]:
+    """What the parts of a merged segmentation both claimed; none where the scene does not tell."""
+    try:
+        return codec.loads(Conflicts, segmentation.GetAttribute(_CONFLICTS) or "", where="scene").conflicts
+    except ContractError:
+        return ()
+
+
+def isMerged(segmentation):
+    """Whether a segmentation node came of a merge."""
+    return segmentation.GetAttribute(_CONFLICTS) is not None
+
+
+def mergedOf(volume):
+    """The newest merged segmentation node of a volume node; None where there is none."""
+    return next((node for node in reversed(resultsOf(volume)) if isMerged(node)), None)
 
 
 def isUncertainty(volume):

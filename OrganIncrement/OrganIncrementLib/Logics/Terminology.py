@@ -96,12 +96,6 @@ def withoutType(organId: str) -> tuple[Code | None, Code | None]:
     return (organ.category, organ.modifier) if organ.id == organId and organ.type is None else (None, None)
 
 
-def tagsText(organ: Organ) -> str:
-    """A segment's tags as a .seg.nrrd file holds them, and as the engine writes them."""
-    entry = entryOf(organ)
-    return "Segmentation.Status:completed|" + (f"{ENTRY_TAG}:{entry}|" if entry else "")
-
-
 def _byCodes(name: str, kind: Code, modifier: Code | None) -> Organ | None:
     """The organ of these codes; a tumour's codes are those of every tumour, so that its name must say the host."""
     try:

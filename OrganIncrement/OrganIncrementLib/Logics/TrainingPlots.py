@@ -13,7 +13,8 @@ from OrganIncrementLib.Translation import _
 MARK = "OrganIncrement.Plot"
 # Okabe and Ito's colours, which everybody can tell apart; black is left out and yellow darkened, for a white ground.
 COLORS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (170, 160, 0))
-LOSS, DICE = "loss", "dice"
+LOSS, DICE, TEACHER = "loss", "dice", "teacher"
+DICE_TOP = 1.05  # so that the teacher's line, at 1, is seen
 FONT_POINTS = 11
 LEGEND_ROOM = 1.6  # the legend stands at the right, where the lines of good training would lie under it
 
@@ -36,8 +37,10 @@ class TrainingPlots:
         """Draw the series: name -> points (step, value), as `JobWatcher` gives them; other series vanish.
 
         Names: "loss", "loss/<term>", "dice/<organ>" (new organs), "agreement/<organ>" (old ones, with the teacher).
+        Where there are old ones, the teacher is drawn too: a line at 1, which a student without any loss would keep.
         """
         self._makeCharts()
+        series = {**series, **_teacherLine(series)}
         for name in [name for name in self._series if name not in series]:
             self._removeSeries(name)
         for name, points in series.items():
@@ -68,13 +71,14 @@ class TrainingPlots:
         self._layoutBefore = None
 
     def _makeCharts(self) -> None:
-        for key, title in ((LOSS, _("Loss")), (DICE, _("Dice"))):
+        diceAxis = _("Dice: new with the labels, old with the teacher")
+        for key, title, axis in ((LOSS, _("Loss"), _("Loss")), (DICE, _("Dice"), diceAxis)):
             if self._node(self._charts.get(key)) is not None:
                 continue
             chart = self._add("vtkMRMLPlotChartNode", title)
             chart.SetTitle(title)
             chart.SetXAxisTitle(_("Step"))
-            chart.SetYAxisTitle(title)
+            chart.SetYAxisTitle(axis)
             chart.SetTitleVisibility(False)
             chart.SetLegendVisibility(True)
             chart.SetLegendFontSize(FONT_POINTS)
@@ -82,7 +86,7 @@ class TrainingPlots:
             chart.SetAxisLabelFontSize(FONT_POINTS)
             if key == DICE:
                 chart.SetYAxisRangeAuto(False)
-                chart.SetYAxisRange(0, 1)
+                chart.SetYAxisRange(0, DICE_TOP)
             self._charts[key] = chart.GetID()
 
     def _leaveRoom(self) -> None:
@@ -111,13 +115,14 @@ class TrainingPlots:
         node.SetXColumnName("x")
         node.SetYColumnName("y")
         node.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-        isOld = name.startswith("agreement/")
+        isOld = name.startswith("agreement/") or name == TEACHER
         lineStyle = slicer.vtkMRMLPlotSeriesNode.LineStyleDash if isOld else slicer.vtkMRMLPlotSeriesNode.LineStyleSolid
         node.SetLineStyle(lineStyle)
         node.SetLineWidth(3 if name == LOSS else 2)
         marker = slicer.vtkMRMLPlotSeriesNode
-        node.SetMarkerStyle(marker.MarkerStyleNone if name.startswith(LOSS) else marker.MarkerStyleCircle)
-        color = (0, 0, 0) if name == LOSS else self._color(name)
+        isBare = name.startswith(LOSS) or name == TEACHER
+        node.SetMarkerStyle(marker.MarkerStyleNone if isBare else marker.MarkerStyleCircle)
+        color = (0, 0, 0) if name in (LOSS, TEACHER) else self._color(name)
         node.SetColor(*(part / 255 for part in color))
         self._series[name] = node.GetID()
         chart.AddAndObservePlotSeriesNodeID(node.GetID())
@@ -125,13 +130,13 @@ class TrainingPlots:
     def _color(self, name: str) -> tuple[int, int, int]:
         """A colour that no series of the same chart has yet, as long as there are any."""
         isLoss = name.startswith(LOSS)
-        taken = [one for one in self._series if one != LOSS and one.startswith(LOSS) == isLoss]
+        taken = [one for one in self._series if one not in (LOSS, TEACHER) and one.startswith(LOSS) == isLoss]
         return COLORS[len(taken) % len(COLORS)]
 
     def _label(self, name: str) -> str:
         kind, _separator, part = name.partition("/")
         if not part:
-            return _("Total")
+            return _("Teacher") if kind == TEACHER else _("Total")
         words = self.organNames.get(part) or part.replace("_", " ").capitalize()
         if kind == LOSS:
             return words
@@ -157,6 +162,12 @@ class TrainingPlots:
         node = slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
         # A scene that was opened since may have given the id to another node.
         return node if node is not None and node.GetAttribute(MARK) else None
+
+
+def _teacherLine(series: Mapping[str, object]) -> dict[str, tuple]:
+    """A line at 1 as far as the old organs' lines go; none without old organs."""
+    old = [points for name, points in series.items() if name.startswith("agreement/") and len(points)]
+    return {TEACHER: ((0.0, 1.0), (max(float(points[-1][0]) for points in old), 1.0))} if old else {}
 
 
 def _fill(tableNode, points: np.ndarray) -> None:

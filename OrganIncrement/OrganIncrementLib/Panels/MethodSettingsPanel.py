@@ -12,9 +12,10 @@ from OrganIncrementLib.Panels.SettingField import Setting, SettingField
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsState:
-    """The settings to show, and how many differ from the preset."""
+    """The settings to show, how many differ from the preset, and what the preset's makers say of it."""
 
     method: str = ""
+    note: str = ""
     settings: tuple[Setting, ...] = ()
     changed: int = 0
 
@@ -41,6 +42,8 @@ class MethodSettingsPanel:
             if field.setting.value != setting.value:
                 field.setting = setting
                 field.put(setting.value)
+        self._ui.presetNoteLabel.text = state.note
+        self._ui.presetNoteLabel.visible = bool(state.note)
         missing = "" if state.changed else _("Every setting has the preset's value.")
         hint = _("{count} changed: take the values of the preset again").format(count=state.changed)
         allow(self._ui.resetSettingsButton, missing, hint)

@@ -25,7 +25,10 @@ class RegionAt:
 
 @dataclass(frozen=True, kw_only=True)
 class UncertaintyState:
-    """teacher, student: names of the results of the chosen volume, empty where there is none yet."""
+    """teacher, student: names of the results of the chosen volume, empty where there is none yet.
+
+    isMerged: what stands in the teacher's place is a merged segmentation.
+    """
 
     teacher: str = ""
     student: str = ""
@@ -34,6 +37,7 @@ class UncertaintyState:
     regionCount: int = 0
     region: RegionAt | None = None
     whyNoRegions: str = ""
+    isMerged: bool = False
 
 
 class UncertaintyPanel:
@@ -45,6 +49,7 @@ class UncertaintyPanel:
         self.nextWanted = Intent()
         self.previousWanted = Intent()
         self.exportWanted = Intent()
+        self._teacherText = ui.teacherRadioButton.text
         self._radios = {
             TEACHER: ui.teacherRadioButton,
             STUDENT: ui.studentRadioButton,
@@ -82,6 +87,7 @@ class UncertaintyPanel:
         self.ui.regionLabel.text = noRegions or self._regionText(state)
 
     def _showRadios(self, state):
+        self.ui.teacherRadioButton.text = _("Merged") if state.isMerged else self._teacherText
         missing = {
             TEACHER: "" if state.teacher else _("Apply the teacher to this volume first"),
             STUDENT: "" if state.student else _("Apply the student to this volume first"),

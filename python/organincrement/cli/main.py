@@ -8,7 +8,15 @@ import sys
 from collections.abc import Sequence
 
 from organincrement import __version__
-from organincrement.cli import data_commands, environment_commands, model_commands, sample_commands, training_commands
+from organincrement.cli import (
+    comparison_commands,
+    data_commands,
+    environment_commands,
+    exemplar_commands,
+    model_commands,
+    sample_commands,
+    training_commands,
+)
 
 DONE, FAILED, USAGE, REFUSED, CANCELLED = range(5)
 
@@ -45,7 +53,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"organincrement {__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (data_commands, training_commands, model_commands, sample_commands, environment_commands):
+    for group in (
+        data_commands,
+        training_commands,
+        model_commands,
+        comparison_commands,
+        exemplar_commands,
+        sample_commands,
+        environment_commands,
+    ):
         group.add_to(commands)
     return parser
 

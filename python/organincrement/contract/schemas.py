@@ -17,6 +17,7 @@ from .model import ModelManifest
 from .plan import Plan
 from .process import ProcessRecord
 from .results import Audit, Comparison, Conflicts, Evaluation, Regions, SegmentReport, Suggestions
+from .vault import Vault
 
 # The name of the schema file -> what one file, or one line of a .jsonl, holds.
 DOCUMENTS: dict[str, tuple[type, ...]] = {
@@ -35,6 +36,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "audit": (Audit,),
     "suggestions": (Suggestions,),
     "conflicts": (Conflicts,),
+    "vault": (Vault,),
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string", types.NoneType: "null"}

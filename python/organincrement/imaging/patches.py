@@ -32,7 +32,8 @@ class PatchSampler:
     """Draws mini-batches.
 
     Args: foreground: how many patches of a batch are centred (with jitter) on a voxel of an organ drawn evenly.
-        fill: the normalised image value beyond the case.
+        fill: the normalised image value beyond the case. exemplars: old images that are replayed: a batch is all of
+        these or all of `cases`, evenly interleaved in proportion to the sets' sizes in slabs one patch thick.
     """
 
     cases: Sequence[CachedCase]
@@ -41,16 +42,29 @@ class PatchSampler:
     foreground: int
     seed: int
     fill: float
+    exemplars: Sequence[CachedCase] = ()
 
     def draw(self, step: int) -> list[Patch]:
         """The mini-batch of a step."""
         rng = np.random.default_rng([self.seed, step])
-        return [self._one(self._case(step * self.batch + j), rng, j < self.foreground) for j in range(self.batch)]
+        cases, number = self._of_step(step)
+        positions = range(number * self.batch, (number + 1) * self.batch)
+        return [self._one(self._case(cases, p), rng, j < self.foreground) for j, p in enumerate(positions)]
 
-    def _case(self, position: int) -> CachedCase:
+    def _case(self, cases: Sequence[CachedCase], position: int) -> CachedCase:
         """Cases come in shuffled rounds, so that each is seen equally often."""
-        turn, place = divmod(position, len(self.cases))
-        return self.cases[np.random.default_rng([self.seed, turn, len(self.cases)]).permutation(len(self.cases))[place]]
+        turn, place = divmod(position, len(cases))
+        return cases[np.random.default_rng([self.seed, turn, len(cases)]).permutation(len(cases))[place]]
+
+    def _of_step(self, step: int) -> tuple[Sequence[CachedCase], int]:
+        """The set that a step draws from, and how many steps before it drew from the same."""
+        before = self._replayed(step)
+        return (self.exemplars, before) if self._replayed(step + 1) > before else (self.cases, step - before)
+
+    def _replayed(self, steps: int) -> int:
+        """How many of the first steps draw from the exemplars."""
+        new, old = (sum(-(-case.shape[0] // self.patch[0]) for case in each) for each in (self.cases, self.exemplars))
+        return (steps * old + seed_of(self.seed, 4) % (new + old)) // (new + old)
 
     def _one(self, case: CachedCase, rng: np.random.Generator, on_organ: bool) -> Patch:
         start = self._start(case, rng, on_organ)
@@ -69,7 +83,8 @@ class PatchSampler:
         if points:
             found = points[sorted(points)[rng.integers(len(points))]]
             centre = found[rng.integers(len(found))]
-            start = centre - patch // 2 + rng.integers(-patch // 4, patch // 4 + 1)
+            # a patch of one slice stays on the organ
+            start = centre - patch // 2 + rng.integers(np.where(patch > 1, -patch // 4, 0), patch // 4 + 1)
         else:
             start = rng.integers(0, last + 1)
         # a case smaller than the patch along an axis sits in its middle

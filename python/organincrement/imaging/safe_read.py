@@ -1,6 +1,6 @@
 """Reading images and labels that somebody else made: checked first, refused with a reason, never silently wrong."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import numpy as np
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.geometry import Grid, grid_difference, nearest_index
 from organincrement.imaging.header import Header
-from organincrement.imaging.sources import SegmentationSource, open_source
+from organincrement.imaging.sources import FileSource, SegmentationSource, open_source
 from organincrement.imaging.volume import Volume
+from organincrement.imaging.voxels import read_slabs
 
 LARGEST_LABEL = 65535
 
@@ -85,13 +86,26 @@ def read_labels(path: Path | str, *, allowed: Collection[int] | None, like: Grid
     if like is not None:
         check_same_grid(path, peek(path), like)
     volume = read_stored(path)
-    array_DHW = _as_labels(Path(path), volume.array_DHW)
-    if allowed is not None:
-        undeclared = sorted(set(label_counts(array_DHW)) - set(allowed) - {0})
-        if undeclared:
-            shown = ", ".join(map(str, undeclared[:8])) + (" …" if len(undeclared) > 8 else "")
-            raise ImageError(f"{path}: has undeclared label values {shown}; declare them or remove them from the file")
-    return volume.with_array(array_DHW)
+    return volume.with_array(_as_allowed_labels(Path(path), volume.array_DHW, allowed))
+
+
+def stored_slabs(path: Path | str, slices: int) -> Iterator[np.ndarray]:
+    """The voxels of `read_stored`, so many slices (D, H, W) at a time; a file is read in the memory of these.
+
+    Raises ImageError as `read_stored`, some of it only at the last slab.
+    """
+    source = open_source(Path(path))
+    if isinstance(source, FileSource):
+        yield from read_slabs(source.header, slices)
+        return
+    whole_DHW = source.read()
+    yield from (whole_DHW[start : start + slices] for start in range(0, len(whole_DHW), slices))
+
+
+def label_slabs(path: Path | str, *, allowed: Collection[int] | None, slices: int) -> Iterator[np.ndarray]:
+    """The voxels of `read_labels`, so many slices at a time, uint8 or uint16 each; errors as there."""
+    for slab_DHW in stored_slabs(path, slices):
+        yield _as_allowed_labels(Path(path), slab_DHW, allowed)
 
 
 def label_counts(labels_DHW: np.ndarray) -> dict[int, int]:
@@ -108,6 +122,16 @@ def check_same_grid(path: Path | str, grid: Grid, like: Grid) -> None:
     difference = grid_difference(grid, like)
     if difference:
         raise ImageError(f"{path}: is not on the grid of its image ({difference}); resample the label to the image")
+
+
+def _as_allowed_labels(path: Path, array_DHW: np.ndarray, allowed: Collection[int] | None) -> np.ndarray:
+    labels_DHW = _as_labels(path, array_DHW)
+    if allowed is not None:
+        undeclared = sorted(set(label_counts(labels_DHW)) - set(allowed) - {0})
+        if undeclared:
+            shown = ", ".join(map(str, undeclared[:8])) + (" …" if len(undeclared) > 8 else "")
+            raise ImageError(f"{path}: has undeclared label values {shown}; declare them or remove them from the file")
+    return labels_DHW
 
 
 def _as_labels(path: Path, array_DHW: np.ndarray) -> np.ndarray:

@@ -75,6 +75,23 @@ def read_voxels(header: Header) -> np.ndarray:
     return values_DHW
 
 
+def read_slabs(header: Header, slices: int) -> Iterator[np.ndarray]:
+    """The voxels of `read_voxels`, so many slices (D, H, W) at a time, in the memory of these; errors as there."""
+    if header.encoding == "text":
+        whole_DHW = read_voxels(header)
+        yield from (whole_DHW[start : start + slices] for start in range(0, len(whole_DHW), slices))
+        return
+    depth, height, width = header.shape_DHW
+    with reading(header), opened_voxels(header) as stream:
+        for start in range(0, depth, slices):
+            stored_DHW = np.empty((min(slices, depth - start), height, width), header.stored)
+            _fill(stream, memoryview(stored_DHW.reshape(-1).view(np.uint8)))
+            values_DHW = _scaled(header, stored_DHW)
+            check_finite(header, values_DHW)
+            yield values_DHW
+        _check_end(header, stream)
+
+
 def value_type(header: Header) -> np.dtype:
     """The type that `read_voxels` gives: the stored one in the machine's order, float32 where a slope applies."""
     return np.dtype(np.float32) if _is_scaled(header) else header.stored.newbyteorder("=")

@@ -27,6 +27,7 @@ NRRD_TYPES = {
 }  # fmt: skip
 TERMINOLOGY_CONTEXT = "Segmentation category and type - DICOM master list"
 ANATOMY_CONTEXT = "Anatomic codes - DICOM master list"
+HOST_TAG = "OrganIncrement.Host"  # of an anomaly: the id of the organ it lies in, for which Slicer has no field
 
 
 def write_volume(path: Path | str, volume: Volume) -> None:
@@ -109,10 +110,11 @@ def segment_fields(label_space: LabelSpace, shape_DHW: tuple[int, int, int]) -> 
 
 
 def _tags(organ: Organ) -> str:
+    tags = "Segmentation.Status:completed|" + (f"{HOST_TAG}:{organ.host}|" if organ.host else "")
     if organ.category is None or organ.type is None:
-        return "Segmentation.Status:completed|"
+        return tags
     codes = "~".join(_triple(code) for code in (organ.category, organ.type, organ.modifier))
-    return f"Segmentation.Status:completed|TerminologyEntry:{TERMINOLOGY_CONTEXT}~{codes}~{ANATOMY_CONTEXT}~^^~^^|"
+    return f"{tags}TerminologyEntry:{TERMINOLOGY_CONTEXT}~{codes}~{ANATOMY_CONTEXT}~^^~^^|"
 
 
 def _triple(code: Code | None) -> str:

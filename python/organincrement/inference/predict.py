@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from organincrement.contract.model import ModelManifest
+from organincrement.imaging.body_axis import places_along_body_mm
 from organincrement.imaging.geometry import like_original
 from organincrement.imaging.perturbation import perturb
 from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
@@ -110,11 +111,13 @@ def predict_volume(
     axes = tuple(AxisMap(source_size=s, output_size=o) for s, o in zip(grid.full_shape, grid.output_shape, strict=True))
     tiles = list(_tiles(grid, axes, settings.budget_bytes // (4 * channels)))
     predict = _window_predictor(network, manifest, readout, settings, sum(windows.count(tile.box) for tile in tiles))
+    places_mm = torch.from_numpy(places_along_body_mm(image, manifest.preprocessing)) if readout.has_ranges else None
     for tile in tiles:
         mean = average_windows(source, windows, tile.box, predict, channels, device, settings.between)
         held = _Held(mean=_with_surroundings(mean, tile.inside, tile.read, readout), axes=axes, read=tile.read)
         for part in parts(tile.output, settings.budget_bytes // _REDUCTION_BYTES):
-            found = _reduce(held, part, readout, manifest.inference.temperature, settings.uncertainty)
+            along = None if places_mm is None else _part_of(places_mm, part).to(held.mean.device)
+            found = _reduce(held, part, readout, manifest.inference.temperature, settings.uncertainty, along)
             labels[part] = found.labels.cpu().numpy()
             if percent is not None:
                 percent[part] = as_percent(found.doubt).cpu().numpy()
@@ -185,14 +188,21 @@ class _Held:
         return values
 
 
-def _reduce(held: _Held, output: Box, readout: Readout, temperature: float, kind: UncertaintyKind) -> Claim:
+def _part_of(places_mm: Tensor, output: Box) -> Tensor:
+    """Of places that broadcast to the output, those of a part."""
+    return places_mm[tuple(s if n > 1 else slice(None) for s, n in zip(output, places_mm.shape, strict=True))]
+
+
+def _reduce(
+    held: _Held, output: Box, readout: Readout, temperature: float, kind: UncertaintyKind, along_body_mm: Tensor | None
+) -> Claim:
     def logits(channel: int) -> Tensor:
         return held.resampled(channel, output)
 
     def probabilities(channel: int) -> Tensor:
         return held.resampled(readout.channels + channel, output)
 
-    return readout.reduce(logits, probabilities if kind == "perturbation" else None, temperature)
+    return readout.reduce(logits, probabilities if kind == "perturbation" else None, temperature, along_body_mm)
 
 
 def _window_predictor(

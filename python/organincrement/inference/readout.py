@@ -1,7 +1,7 @@
 """From a network's output channels to organs, whatever its head: one softmax, several, or a sigmoid for each organ."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +10,9 @@ from torch import Tensor
 from organincrement.contract.channels import ChannelGroup, channel_count, channel_groups
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.model import Head
+from organincrement.inference.body_range import ChannelOf, vetoed_logits, vetoed_probabilities
 from organincrement.inference.merging import Claim, Merger
 from organincrement.inference.reduce import entropy_of_channels, label_and_entropy
-
-ChannelOf = Callable[[int], Tensor]
 
 _CERTAIN = 30.0  # as a logit: to 1e-13
 
@@ -53,9 +52,12 @@ class Readout:
         if self.is_softmax:
             return logits_BCDHW.log_softmax(1)
         odds = torch.zeros_like(logits_BCDHW[:, :1]).repeat(1, self.classes, *[1] * (logits_BCDHW.ndim - 2))
+        odds[:, 1:] = -math.inf
         for group in self.groups:
             for channel, label in zip(group.channels, group.labels, strict=True):
-                odds[:, label] = (logits_BCDHW[:, channel] - _background(group, logits_BCDHW)) / group.temperature
+                of_one = (logits_BCDHW[:, channel] - _background(group, logits_BCDHW)) / group.temperature
+                # a frozen decoder keeps the channels of organs that have been merged since
+                odds[:, label] = torch.logaddexp(odds[:, label], of_one)
         return odds.log_softmax(1)
 
     def probabilities(self, logits_CDHW: Tensor, temperature: float) -> Tensor:
@@ -76,16 +78,36 @@ class Readout:
             return logits_CDHW.argmax(0).to(torch.int16)
         return self.reduce(lambda channel: logits_CDHW[channel], None, temperature).labels
 
-    def reduce(self, logits_of: ChannelOf, p_of: ChannelOf | None, temperature: float) -> Claim:
+    @property
+    def has_ranges(self) -> bool:
+        """Whether it matters where along the body a voxel lies."""
+        return any(span is not None for group in self.groups for span in group.ranges_mm)
+
+    def reduce(
+        self,
+        logits_of: ChannelOf,
+        p_of: ChannelOf | None,
+        temperature: float,
+        along_body_mm: Tensor | None = None,
+    ) -> Claim:
         """Labels, probability and doubt from channels that are asked for one at a time, so that memory stays flat.
 
         Args: p_of: mean probabilities under perturbation, whose entropy is the doubt; None: entropy of the logits.
+            along_body_mm: where each voxel lies, broadcast to a channel; outside an organ's range its probability is
+            its background's. None: nothing is known of that.
         """
+        claims = (
+            _claim(
+                group, vetoed_logits(group, logits_of, temperature * group.temperature, along_body_mm),
+                p_of and vetoed_probabilities(group, p_of, along_body_mm), temperature,
+            )
+            for group in self.groups
+        )  # fmt: skip
         if len(self.groups) == 1:
-            return _claim(self.groups[0], logits_of, p_of, temperature)
+            return next(claims)
         merger = Merger()
-        for group in self.groups:
-            merger.add(_claim(group, logits_of, p_of, temperature))
+        for claim in claims:
+            merger.add(claim)
         return merger.merged()
 
     def background_logits(self) -> Tensor:

@@ -1,5 +1,7 @@
 """Uncertain regions: connected voxels that a reviewer should look at, the largest first."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 
@@ -12,6 +14,7 @@ _STEP_PERCENT = 10
 _LARGEST_MM3 = 5000.0
 _LEAST_MM3 = 50.0
 _MOST_REGIONS = 200
+_PART_VOXELS = 24 * 2**20
 _FACE_AND_EDGE_NEIGHBOURS = ndimage.generate_binary_structure(3, 2)
 
 
@@ -31,6 +34,34 @@ def uncertain_regions(labels: Volume, uncertainty_DHW: np.ndarray, organs: Label
     largest = [int(i) for i in np.argsort(-sizes, kind="stable") if sizes[i] * voxel_mm3 >= _LEAST_MM3][:_MOST_REGIONS]
     found = (_region(labels, uncertainty_DHW, components, index, boxes[index], organs, voxel_mm3) for index in largest)
     return Regions(regions=tuple(region for region in found if region is not None))
+
+
+def uncertain_regions_in_parts(labels: Volume, uncertainty_DHW: np.ndarray, organs: LabelSpace) -> Regions:
+    """The same in a few hundred MiB, whatever the size of the scan: parts of it are searched one by one.
+
+    A large scan is cut where the fewest voxels are uncertain; a region that lies across a cut becomes two.
+    """
+    found: list[Region] = []
+    for part in _parts((uncertainty_DHW >= THRESHOLD_PERCENT).sum((1, 2)), labels.shape_DHW):
+        x, y, z = labels.affine[:3, :3] @ (0, 0, part.start) + labels.affine[:3, 3]
+        cut = Volume(labels.array_DHW[part], labels.spacing_mm, (x, y, z), labels.direction)
+        found += uncertain_regions(cut, uncertainty_DHW[part], organs).regions
+    return Regions(regions=tuple(sorted(found, key=lambda region: -region.volume_mm3)[:_MOST_REGIONS]))
+
+
+def _parts(active_D: np.ndarray, shape_DHW: tuple[int, int, int]) -> Iterator[slice]:
+    """Runs of slices of at most _PART_VOXELS, those at the ends without an uncertain voxel left out."""
+    most = max(2, _PART_VOXELS // (shape_DHW[1] * shape_DHW[2]))
+    found = np.flatnonzero(active_D)
+    # a slice more at either end: what a region belongs to may only lie beside it
+    start, stop = (max(0, int(found[0]) - 1), int(found[-1]) + 2) if found.size else (0, 0)
+    while stop - start > most:
+        half = most // 2
+        cut = start + half + int(np.argmin(active_D[start + half : start + most]))
+        yield slice(start, cut)
+        start = cut
+    if stop > start:
+        yield slice(start, stop)
 
 
 def _components(uncertainty_DHW: np.ndarray, voxel_mm3: float) -> np.ndarray:

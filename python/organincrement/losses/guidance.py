@@ -5,12 +5,13 @@ The other modes keep the sure voxels; `relative` and `offset` are ours (docs/met
 """
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 Mode = Literal["paper", "inverse", "exp", "none", "relative", "offset"]
+MODES: tuple[str, ...] = get_args(Mode)
 
 
 def entropy(p_BKDHW: Tensor) -> Tensor:

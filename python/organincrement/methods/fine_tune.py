@@ -1,4 +1,9 @@
-"""Fine-tuning: the teacher's weights trained on the new labels alone; the baseline that forgets."""
+"""Fine-tuning: the teacher's weights trained on the new labels alone; the baseline that forgets.
+
+    L = CE(g, p_s) + Dice(g, p_s)
+
+Every voxel that the new labels call background is background, old organs too.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +22,7 @@ from organincrement.methods.protocol import (
     setting,
 )
 from organincrement.methods.recipes import COMPARED, FROM_TEACHER, PAPER_ADAM
-from organincrement.methods.student import student_from_teacher
+from organincrement.methods.student import new_organ_prior, student_from_teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +30,7 @@ class FineTuneConfig:
     """Defaults are the practical preset."""
 
     dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
-    new_organ_prior: float = setting(
-        0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
-    )
+    new_organ_prior: float = new_organ_prior()
 
 
 class FineTune(ContinualMethod):

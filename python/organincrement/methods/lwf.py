@@ -1,4 +1,10 @@
-"""Learning without forgetting with one softmax: distillation over the old channels, no background folding."""
+"""LwF: learning without forgetting, with old channels as they are (IEEE TPAMI 2018).
+
+    L = CE(g, p_s) + weight * mean KL(p_t || softmax of the student over background and old organs)
+
+No folding of the background: to the new labels old organs are background, which is what MiB and BLA mend. No
+temperature (the original, for classification, has 2); the soft Dice of the practical preset is ours.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +24,7 @@ from organincrement.methods.protocol import (
     setting,
 )
 from organincrement.methods.recipes import COMPARED, FROM_TEACHER, PAPER_ADAM
-from organincrement.methods.student import student_from_teacher
+from organincrement.methods.student import new_organ_prior, student_from_teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +33,7 @@ class LwfConfig:
 
     distillation_weight: float = setting(10.0, "weight of the divergence from the teacher over the old channels", low=0)
     dice_weight: float = setting(1.0, "weight of a soft Dice with the new labels (ours)", low=0)
-    new_organ_prior: float = setting(
-        0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5
-    )
+    new_organ_prior: float = new_organ_prior()
 
 
 class Lwf(ContinualMethod):

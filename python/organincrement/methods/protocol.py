@@ -198,7 +198,7 @@ class ContinualMethod(Protocol):
     def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
         """Prepare the student for a phase after the first; the optimiser, the schedule and the average start anew.
 
-        Args: scores: of all validations so far, 0..1. Returns: False where the training is to end here.
+        Args: scores: labelled organs' mean Dice at all validations so far. Returns: False to end the training here.
         """
         return True
 
@@ -207,6 +207,9 @@ class ContinualMethod(Protocol):
 
     def after_step(self, student: nn.Module) -> None:
         """What is to hold of the weights after every step of the optimiser."""
+
+    def settle(self, network: nn.Module, scores: Sequence[float]) -> None:
+        """Decide on the network that will be packaged, when all scores are known, before its `product` is taken."""
 
     def product(self, network: nn.Module) -> Product:
         """What is packaged of the trained network."""

@@ -18,6 +18,15 @@ PAPER_NNUNET = Recipe(
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 0},
 )  # fmt: skip
 
+# arXiv 2108.02559, section 3.1: 1000 epochs of 250 steps; there the rate falls by 20 % whenever the loss stalls
+PAPER_MSKD = Recipe(
+    steps=250_000, batch=4,
+    optimizer={"name": "adam", "lr": 3e-4},
+    schedule={"name": "poly", "power": 0.9, "warmup_steps": 0},
+)  # fmt: skip
+
+PAPER_MSKD_NOTE = "the paper's terms; the rate falls as a power of the steps left, half the patches hold an organ"
+
 FROM_SCRATCH = Recipe(
     steps=2000, batch=2,
     optimizer={"name": "adamw", "lr": 2e-3, "weight_decay": 1e-4},
@@ -28,4 +37,11 @@ FROM_TEACHER = Recipe(
     steps=400, batch=2,
     optimizer={"name": "adamw", "lr": 2e-3, "weight_decay": 1e-4},
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 20}, ema=0.99,
+)  # fmt: skip
+
+# arXiv 2302.00162: optimiser and averages; the length is ours, nnU-Net's 1000 epochs for each phase
+PAPER_DECODER = Recipe(
+    steps=2_000_000, batch=2,
+    optimizer={"name": "adam", "lr": 3e-4},
+    schedule={"name": "poly", "power": 0.9, "warmup_steps": 0, "ema_first": 0.99}, ema=0.999,
 )  # fmt: skip

@@ -1,9 +1,16 @@
 """The start of a student from its one teacher, which several methods share."""
 
+from typing import Any
+
 from torch import nn
 
-from organincrement.methods.protocol import MethodInputs
+from organincrement.methods.protocol import MethodInputs, setting
 from organincrement.networks.head import grow
+
+
+def new_organ_prior() -> Any:
+    """The setting of a Config that `student_from_teacher` takes as its `prior`."""
+    return setting(0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5)
 
 
 def student_from_teacher(inputs: MethodInputs, prior: float = 0.0) -> nn.Module:
@@ -16,3 +23,14 @@ def student_from_teacher(inputs: MethodInputs, prior: float = 0.0) -> nn.Module:
     kept = (0, *(transition.old.index(organ.id) for organ in old_organs))
     state = {name: weight.detach().cpu() for name, weight in teacher.network.state_dict().items()}
     return grow(teacher.spec, state, kept, transition.new_count, prior).to(inputs.device)
+
+
+def student_from_first_of_many(inputs: MethodInputs, prior: float = 0.0) -> nn.Module:
+    """The first teacher's weights, with a head for every organ that it does not know. Args: prior: as above.
+
+    Its organs are the student's first: `LabelSpace.joined` takes the teachers in their order.
+    """
+    first = inputs.teachers[0]
+    state = {name: weight.detach().cpu() for name, weight in first.network.state_dict().items()}
+    others = len(inputs.organs) + 1 - len(first.channel_of)
+    return grow(first.spec, state, range(len(first.channel_of)), others, prior).to(inputs.device)

@@ -1,11 +1,17 @@
-"""Ordinary supervised training: how a teacher, a specialist or an upper bound is made."""
+"""Supervised training: how a teacher, a specialist or an upper bound is made (nnU-Net, Nature Methods 2021).
+
+    L = CE(g, p_s) + Dice(g, p_s), over voxels that somebody looked at
+
+Networks are nnU-Net's and MONAI's; size, patch and voxel spacing are planned from the data and the memory. No deep
+supervision; intensities are clipped to a fixed window instead of the data's percentiles (ours).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
-from organincrement.methods.first_model import FirstModelConfig
+from organincrement.methods.first_model import SLICES, UNetConfig
 from organincrement.methods.labelled import labelled_terms
 from organincrement.methods.protocol import (
     Batch,
@@ -17,12 +23,12 @@ from organincrement.methods.protocol import (
     Preset,
     setting,
 )
-from organincrement.methods.recipes import FROM_SCRATCH, PAPER_NNUNET
+from organincrement.methods.recipes import FROM_SCRATCH, PAPER_MSKD, PAPER_MSKD_NOTE, PAPER_NNUNET
 from organincrement.networks.build import build_network
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedConfig(FirstModelConfig):
+class SupervisedConfig(UNetConfig):
     """Dice and cross entropy, as nnU-Net trains. What is empty here, the plan fills in from the data and the memory."""
 
     dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
@@ -46,6 +52,9 @@ class Supervised(ContinualMethod):
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_SCRATCH),
         "paper": Preset(recipe=PAPER_NNUNET, note="nnU-Net's own schedule"),
+        "slices": Preset(
+            recipe=PAPER_MSKD, settings=SLICES, note=f"the 2-D U-Net of LwfSeg and MS-KD; {PAPER_MSKD_NOTE}"
+        ),
     }
 
     def __init__(self, inputs: MethodInputs) -> None:

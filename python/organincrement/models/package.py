@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,7 @@ from organincrement.contract.labels import LabelSpace
 from organincrement.contract.model import ModelManifest, TorchScriptHead, Weights
 from organincrement.contract.package import manifest_sha256, read_manifest, read_weights
 from organincrement.models.errors import ModelError
+from organincrement.models.sparse import packed, sparse_shapes, unpacked
 from organincrement.networks.build import build_network, count_parameters
 from organincrement.networks.sizing import NetworkSpec
 
@@ -89,20 +91,32 @@ def _filled_network(manifest: ModelManifest, weights: bytes, name: str) -> nn.Mo
     # nothing is allocated on the meta device, so that a small file cannot ask for a huge network
     with torch.device("meta"):
         parameters = count_parameters(build_network(described.kind, described.args))
-    if parameters > len(weights):
-        raise ModelError(f"{name}: model.json describes {parameters} weights, more than its file of weights can hold")
-    network = build_network(described.kind, described.args)
     try:
-        network.load_state_dict(safetensors.torch.load(weights))
+        shapes = sparse_shapes(_told(weights), len(weights))
+        if parameters > len(weights) + sum(map(math.prod, shapes.values())):
+            raise ModelError(f"model.json describes {parameters} weights, more than its file of weights can hold")
+        tensors = unpacked(safetensors.torch.load(weights), shapes)
+        network = build_network(described.kind, described.args)
+        network.load_state_dict(with_all_names(network, tensors))
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
     except (RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ModelError(f"{name}: the weights do not fit the network of model.json ({reason})") from error
     return network
 
 
+def _told(weights: bytes) -> dict[str, Any]:
+    """The free text that a safetensors file may have under __metadata__."""
+    try:
+        told = _header(weights)[0].get("__metadata__")
+    except (ValueError, AttributeError, RecursionError):
+        told = None  # no such file; safetensors will say so
+    return told if isinstance(told, dict) else {}
+
+
 def _provenance(weights: bytes) -> Provenance:
-    """From the free text that a safetensors file may have under __metadata__."""
-    told = _header(weights)[0].get("__metadata__") or {}
+    told = _told(weights)
     return Provenance(
         method=told.get("method", "imported"), dataset_sha256=told.get("dataset_sha256", ""), made=told.get("made", "")
     )
@@ -132,7 +146,8 @@ def save_package(folder: Path, manifest: ModelManifest, state: Mapping[str, Tens
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     tensors = {name: weight.detach().cpu().contiguous().clone() for name, weight in state.items()}
-    data = _with_sorted_header(safetensors.torch.save(tensors, metadata=asdict(provenance)))
+    stored, shapes = packed(tensors)
+    data = _with_sorted_header(safetensors.torch.save(stored, metadata={**asdict(provenance), **shapes}))
     write_atomic(partial / WEIGHTS_FILE, data)
     listed = Weights(file=WEIGHTS_FILE, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
     codec.write(replace(manifest, weights=(listed,)), partial / "model.json")
@@ -144,5 +159,21 @@ def save_package(folder: Path, manifest: ModelManifest, state: Mapping[str, Tens
 
 
 def shared_state(network: nn.Module) -> dict[str, Tensor]:
-    """The weights of a network on the CPU, detached."""
-    return {name: weight.detach().to("cpu", torch.float32) for name, weight in network.state_dict().items()}
+    """The weights of a network on the CPU, detached; those with several names under their first."""
+    state = network.state_dict()
+    return {
+        name: state[name].detach().to("cpu", torch.float32) for name in dict.fromkeys(_first_names(network).values())
+    }
+
+
+def with_all_names(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, those that are stored under one of their names under all that the network has for them."""
+    first_of = _first_names(network)
+    stored_as = {first_of.get(name, name): name for name in tensors}
+    return {**{name: tensors[stored_as[first]] for name, first in first_of.items() if first in stored_as}, **tensors}
+
+
+def _first_names(network: nn.Module) -> dict[str, str]:
+    """Of each name the first of the same weight: nnU-Net's blocks name theirs twice, its decoder the encoder's."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(weight), name) for name, weight in network.state_dict(keep_vars=True).items()}

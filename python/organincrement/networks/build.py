@@ -15,6 +15,7 @@ from organincrement.networks.errors import NetworkError
 Arguments = Mapping[str, Any]
 
 _MOST_STAGES, _MOST_FEATURES, _MOST_CLASSES, _MOST_BLOCKS, _WIDEST_KERNEL = 8, 1024, 4096, 32, 15
+_WIDEST_HEAD = 32  # of DoDNet, whose parameters the controller makes
 
 
 def build_network(kind: str, args: Arguments) -> nn.Module:
@@ -55,6 +56,7 @@ _LARGEST = {
     "in_channels": _MOST_CLASSES, "out_channels": _MOST_CLASSES, "features": _MOST_FEATURES,
     "init_filters": _MOST_FEATURES, "blocks": _MOST_BLOCKS, "decoder_blocks": _MOST_BLOCKS,
     "blocks_down": _MOST_BLOCKS, "blocks_up": _MOST_BLOCKS, "kernels": _WIDEST_KERNEL, "strides": _WIDEST_KERNEL,
+    "width": _WIDEST_HEAD, "depth": _MOST_STAGES,
 }  # fmt: skip
 
 
@@ -72,7 +74,10 @@ def _unet_arguments(
     decoder_blocks: list[int],
     kernels: list[Any] | None = None,
     strides: list[Any] | None = None,
+    norm: str = "instance",
+    nonlinearity: str = "leaky",
 ) -> dict[str, Any]:
+    norm_op, norm_settings = _choice("norm", norm, _NORMS)
     return {
         "input_channels": in_channels,
         "n_stages": len(features),
@@ -83,24 +88,68 @@ def _unet_arguments(
         "num_classes": out_channels,
         "n_conv_per_stage_decoder": list(decoder_blocks),
         "conv_bias": True,
-        "norm_op": nn.InstanceNorm3d,
-        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-        "nonlin": nn.LeakyReLU,
+        "norm_op": norm_op,
+        "norm_op_kwargs": dict(norm_settings),
+        "nonlin": _choice("nonlinearity", nonlinearity, _NONLINEARITIES),
         "nonlin_kwargs": {"inplace": True},
         "deep_supervision": False,
     }
 
 
-def _plain_conv_unet(*, blocks: list[int], **args: Any) -> nn.Module:
+_NORMS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
+    "instance": (nn.InstanceNorm3d, {"eps": 1e-5, "affine": True}),
+    "batch": (nn.BatchNorm3d, {"eps": 1e-5}),
+}
+_NONLINEARITIES: Mapping[str, type[nn.Module]] = {"leaky": nn.LeakyReLU, "relu": nn.ReLU}
+
+
+def _choice(name: str, value: str, table: Mapping[str, Any]) -> Any:
+    if value not in table:
+        raise ValueError(f"{name} '{value}' is not one of {', '.join(table)}")
+    return table[value]
+
+
+def _plain_conv_unet(*, blocks: list[int], bottleneck_dropout: float = 0.0, **args: Any) -> nn.Module:
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
-    return PlainConvUNet(n_conv_per_stage=list(blocks), **_unet_arguments(blocks=blocks, **args))
+    network = PlainConvUNet(n_conv_per_stage=list(blocks), **_unet_arguments(blocks=blocks, **args))
+    return _with_dropout(network, bottleneck_dropout)
 
 
-def _residual_encoder_unet(*, blocks: list[int], **args: Any) -> nn.Module:
+def _residual_encoder_unet(*, blocks: list[int], bottleneck_dropout: float = 0.0, **args: Any) -> nn.Module:
     from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
-    return ResidualEncoderUNet(n_blocks_per_stage=list(blocks), **_unet_arguments(blocks=blocks, **args))
+    network = ResidualEncoderUNet(n_blocks_per_stage=list(blocks), **_unet_arguments(blocks=blocks, **args))
+    return _with_dropout(network, bottleneck_dropout)
+
+
+def _with_dropout(network: Any, rate: float) -> nn.Module:
+    """Dropout at the end of the coarsest level; it has no weights, so that none of theirs changes its name."""
+    if not isinstance(rate, int | float) or not 0 <= rate < 1:
+        raise ValueError(f"bottleneck_dropout is {rate!r}, but must be from 0 to below 1")
+    if rate:
+        coarsest = network.encoder.stages[-1]
+        (coarsest if isinstance(coarsest, nn.Sequential) else coarsest.blocks).append(nn.Dropout(rate))
+    return network  # type: ignore[no-any-return]
+
+
+def _multi_decoder(
+    *,
+    out_channels: int,
+    decoder_blocks: list[int],
+    trunk: str = "PlainConvUNet",
+    decoders: list[int] | None = None,
+    supporting: list[bool] | None = None,
+    **args: Any,
+) -> nn.Module:
+    """A U-Net's encoder with a decoder for each of `decoders`, their channels; one alone where there are none."""
+    from organincrement.networks.multi_decoder import MultiDecoder, check_decoders
+
+    decoders = [out_channels] if decoders is None else decoders
+    supporting = [False] * len(decoders) if supporting is None else supporting
+    check_decoders(trunk, out_channels, decoders, decoder_blocks, supporting)
+    unet = NETWORKS[trunk](out_channels=1, decoder_blocks=decoder_blocks, **args)
+    return MultiDecoder(unet.encoder, decoders, decoder_blocks, supporting)
 
 
 def _dynunet(*, in_channels: int, out_channels: int, features: list[int], residual: bool = False) -> nn.Module:
@@ -127,11 +176,33 @@ def _segresnet(
     )  # fmt: skip
 
 
+def _preact_unet(**args: Any) -> nn.Module:
+    from organincrement.networks.preact_unet import PreActUNet
+
+    return PreActUNet(**args)
+
+
+def _dodnet(**args: Any) -> nn.Module:
+    from organincrement.networks.dodnet import DoDNet
+
+    return DoDNet(**args)
+
+
+def _task_decoders(**args: Any) -> nn.Module:
+    from organincrement.networks.dodnet import TaskDecoders
+
+    return TaskDecoders(**args)
+
+
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "PlainConvUNet": _plain_conv_unet,
     "ResidualEncoderUNet": _residual_encoder_unet,
     "DynUNet": _dynunet,
     "SegResNet": _segresnet,
+    "MultiDecoder": _multi_decoder,
+    "PreActUNet": _preact_unet,
+    "DoDNet": _dodnet,
+    "TaskDecoders": _task_decoders,
 }
 
 

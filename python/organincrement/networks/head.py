@@ -1,4 +1,4 @@
-"""Growing the output layer of a teacher from K to K + N organs, as MiB starts its classifier (CVPR 2020)."""
+"""Growing the output layer of a teacher: from K to K + N organs, as in MiB (CVPR 2020), or by heads."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -46,6 +46,38 @@ def grow(
         name: _grown(name, teacher_state, kept, new_count, prior) if name in head else weight
         for name, weight in teacher_state.items()
     }
+    return _filled(student, state)
+
+
+@torch.no_grad()
+def append(
+    spec: NetworkSpec, teacher_state: Mapping[str, Tensor], kept_channels: Sequence[int], new_channels: int
+) -> nn.Module:
+    """A student with the teacher's weights, and rows of the output layer for further heads behind the old ones.
+
+    Args: spec, teacher_state: of the teacher. kept_channels: whose rows are copied, in this order. new_channels: rows
+        that start as those of a fresh network.
+    Raises: NetworkError where the weights do not fit the spec.
+    """
+    kept = list(kept_channels)
+    student = build_network(spec.kind, spec.with_outputs(len(kept) + new_channels).args)
+    head, fresh = head_parameters(spec), student.state_dict()
+    state = {
+        name: torch.cat([weight[kept], fresh[name][len(kept) :]]) if name in head else weight
+        for name, weight in teacher_state.items()
+    }
+    return _filled(student, state)
+
+
+def output_layer(spec: NetworkSpec) -> str:
+    """The name of the layer that puts out the channels, the last where coarser levels have one as well."""
+    head = head_parameters(spec)
+    with torch.device("meta"):
+        names = [name for name in build_network(spec.kind, spec.args).state_dict() if name in head]
+    return names[-1].rpartition(".")[0]
+
+
+def _filled(student: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     try:
         student.load_state_dict(state)
     except RuntimeError as error:

@@ -1,9 +1,13 @@
 """How large a network and patch a memory target allows, by the networks' own arithmetic."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from organincrement.networks.build import shrink_factor
+from organincrement.networks.errors import NetworkError
+
+_UNETS = ("PlainConvUNet", "ResidualEncoderUNet")
 
 # fitted to python/benchmarks/memory.py: 513 MiB measured on the second rung, 507 estimated
 _MAPS_PER_CONVOLUTION = 11
@@ -37,20 +41,27 @@ LADDER = (
     Size(features=(32, 64, 128, 256, 320), blocks=(1, 3, 4, 6, 6), patch=(128, 128, 128)),
 )
 
+SLICE_LADDER = (
+    Size(features=(8, 16, 32), blocks=(1, 1, 1), patch=(1, 96, 96)),
+    Size(features=(16, 32, 64, 128, 128), blocks=(1, 2, 2, 2, 2), patch=(1, 192, 192)),
+    Size(features=(32, 64, 128, 256, 512), blocks=(2, 2, 2, 2, 2), patch=(1, 256, 256)),
+    Size(features=(64, 128, 256, 512, 1024), blocks=(2, 2, 2, 2, 2), patch=(1, 512, 512)),
+)
+
 
 def activation_bytes(size: Size, batch: int) -> int:
     """Peak bytes of a training step: feature maps of encoder and decoder, and the full-resolution logits."""
     voxels = size.patch[0] * size.patch[1] * size.patch[2]
-    total = 0.0
+    total, halved = 0.0, 2 ** sum(edge > 1 for edge in size.patch)
     for level, (features, blocks) in enumerate(zip(size.features, size.blocks, strict=True)):
-        total += voxels / 8**level * features * (blocks + 2) * _MAPS_PER_CONVOLUTION / 3 * 4
+        total += voxels / halved**level * features * (blocks + 2) * _MAPS_PER_CONVOLUTION / 3 * 4
     return int(total * batch)
 
 
-def largest_that_fits(memory_bytes: int, batch: int) -> Size:
+def largest_that_fits(memory_bytes: int, batch: int, ladder: Sequence[Size] = LADDER) -> Size:
     """The largest rung whose training step fits into the memory target; the smallest where none does."""
-    fitting = [size for size in LADDER if activation_bytes(size, batch) <= memory_bytes]
-    return fitting[-1] if fitting else LADDER[0]
+    fitting = [size for size in ladder if activation_bytes(size, batch) <= memory_bytes]
+    return fitting[-1] if fitting else ladder[0]
 
 
 def unet_spec(size: Size, in_channels: int, out_channels: int, kind: str = "PlainConvUNet") -> NetworkSpec:
@@ -59,6 +70,8 @@ def unet_spec(size: Size, in_channels: int, out_channels: int, kind: str = "Plai
     args: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
     if kind == "DynUNet":
         args |= {"features": features}
+    elif kind == "PreActUNet":
+        args |= {"features": features, "blocks": list(size.blocks)}
     elif kind == "SegResNet":
         args |= {"init_filters": features[0], "blocks_down": one_each, "blocks_up": one_each[1:]}
     else:
@@ -67,16 +80,38 @@ def unet_spec(size: Size, in_channels: int, out_channels: int, kind: str = "Plai
 
 
 def first_network(config: Any, out_channels: int) -> NetworkSpec:
-    """The network of a model without a teacher. Args: config: settings with network, features and blocks."""
-    features, blocks = list(config.features), list(config.blocks)
+    """The network of a model without a teacher. Args: config: settings with network, features and blocks.
+
+    Raises: NetworkError where they ask of a network what only the U-Nets can be.
+    """
+    features, blocks, options = list(config.features), list(config.blocks), _unet_options(config)
     args: dict[str, Any] = {"in_channels": 1, "out_channels": out_channels}
+    if options and config.network not in _UNETS:
+        named = ", ".join(sorted(options))
+        raise NetworkError(f"network '{config.network}' has no choice of {named}: choose {' or '.join(_UNETS)}")
     if config.network == "SegResNet":
         args |= {"init_filters": features[0], "blocks_down": blocks, "blocks_up": [1] * (len(blocks) - 1)}
     elif config.network == "DynUNet":
         args |= {"features": features}
+    elif config.network == "PreActUNet":
+        args |= {"features": features, "blocks": blocks}
     else:
-        args |= {"features": features, "blocks": blocks, "decoder_blocks": [1] * (len(features) - 1)}
+        args |= {"features": features, "blocks": blocks, "decoder_blocks": [1] * (len(features) - 1), **options}
     return NetworkSpec(kind=config.network, args=args)
+
+
+def _unet_options(config: Any) -> dict[str, Any]:
+    """Arguments of a U-Net that differ from nnU-Net's; none where the settings do not speak of them."""
+    usual = {"norm": "instance", "nonlinearity": "leaky", "bottleneck_dropout": 0.0}
+    options = {name: getattr(config, name, value) for name, value in usual.items()}
+    options = {name: value for name, value in options.items() if value != usual[name]}
+    if getattr(config, "dimensions", "3") == "2":
+        levels = len(config.features)
+        options["kernels"] = [[1, 3, 3]] * levels
+        options["strides"] = [[1, 1, 1], *[[1, 2, 2]] * (levels - 1)]
+        # the 2-D U-Net has as many convolutions on its way up as on its way down
+        options["decoder_blocks"] = list(config.blocks)[-2::-1]
+    return options
 
 
 def patch_multiple(spec: NetworkSpec) -> tuple[int, int, int]:

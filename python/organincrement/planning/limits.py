@@ -8,7 +8,7 @@ from organincrement.contract.plan import Training, Validation
 from organincrement.planning.errors import PlanningError
 from organincrement.training.optimizer import learning_rate
 
-_SCHEDULE = ("name", "power", "warmup_steps")
+_SCHEDULE = ("name", "power", "warmup_steps", "ema_first")
 _WHOLE_NUMBERS = {"steps": 1, "batch": 1, "accumulation": 1, "workers": 0}
 
 
@@ -59,6 +59,9 @@ def check_validation(validation: Validation, cases: Iterable[Case]) -> None:
 def _check_schedule(schedule: Mapping[str, Any]) -> None:
     for key in schedule:
         _require(key in _SCHEDULE, "training.schedule", key, f"one of {', '.join(_SCHEDULE)}")
+    first = schedule.get("ema_first", 0.5)
+    in_range = isinstance(first, int | float) and 0 < first < 1
+    _require(in_range, "training.schedule.ema_first", first, "between 0 and 1")
     try:
         learning_rate(0, 1, 1.0, schedule)
     except (ValueError, TypeError) as error:

@@ -25,7 +25,10 @@ class BatchSource:
 
     def __getitem__(self, step: int) -> Draw:
         patches = self.sampler.draw(step)
-        transform = training_augmentation(mirror_left_right=self.mirror_left_right) if self.augmented else None
+        transform = None
+        if self.augmented:
+            one_slice = self.sampler.patch[0] == 1
+            transform = training_augmentation(mirror_left_right=self.mirror_left_right, one_slice=one_slice)
         image_BCDHW, labels_BDHW = augment(patches, transform, seed_of(self.sampler.seed, step, 1))
         return image_BCDHW, labels_BDHW, tuple(patch.case_id for patch in patches)
 

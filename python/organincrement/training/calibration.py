@@ -123,7 +123,10 @@ def _draw(
     if teacher is not None:
         targets_NC[:, : 1 + old_count] = teacher.probabilities(held, drawn, segmenter)
         looked_for = set(organs.ids[old_count:]) <= set(held.annotated)
-        _leave_new_open(logits_NC, truth_N < 0 if looked_for else truth_N <= 0, old_count)
+        new = list(range(1 + old_count, channels))
+        _leave_open(logits_NC, truth_N < 0 if looked_for else truth_N <= 0, new)
+    else:
+        _leave_open(logits_NC, truth_N == 0, [organs.index(o) for o in organs.ids if o not in held.annotated])
     for organ, value in held.label_values.items():
         labelled = np.flatnonzero(truth_N == value)
         targets_NC[labelled] = 0.0
@@ -131,10 +134,9 @@ def _draw(
     return logits_NC, targets_NC
 
 
-def _leave_new_open(logits_NC: np.ndarray, unlabelled_N: np.ndarray, old_count: int) -> None:
-    """Where nobody looked for new organs, they and the background are one, as to the teacher: the likelier of them."""
-    new = slice(1 + old_count, None)
+def _leave_open(logits_NC: np.ndarray, unlabelled_N: np.ndarray, organs: list[int]) -> None:
+    """Where nobody looked for these organs, they and the background are one: the likelier of them."""
     rows = logits_NC[unlabelled_N]
-    rows[:, 0] = np.maximum(rows[:, 0], rows[:, new].max(axis=1, initial=-np.inf))
-    rows[:, new] = _IMPOSSIBLE
+    rows[:, 0] = np.maximum(rows[:, 0], rows[:, organs].max(axis=1, initial=-np.inf))
+    rows[:, organs] = _IMPOSSIBLE
     logits_NC[unlabelled_N] = rows

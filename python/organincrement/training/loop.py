@@ -35,7 +35,7 @@ _SMALLER_STEP = 0.5
 class Progress:
     """What a checkpoint holds besides weights and moments; all draws follow from the plan's seed and `step`.
 
-    scores: of all validations. ended: whether the method wants no further phase.
+    scores: labelled organs' Dice at all validations. ended: whether the method wants no further phase.
     """
 
     step: int = 0
@@ -129,7 +129,8 @@ class Trainer:
     def _start_optimizer(self) -> None:
         self.method.freeze(self.student, self.progress.phase)
         self.optimizer = make_optimizer(self.student, self.plan.training.optimizer)
-        self.average = AveragedWeights(self.student, self.plan.training.ema) if self.plan.training.ema else None
+        ema, first = self.plan.training.ema, self.plan.training.schedule.get("ema_first")
+        self.average = AveragedWeights(self.student, ema, first) if ema else None
 
     def _ends_before_next_phase(self) -> bool:
         """Enter the phases that begin at this step. Returns: whether the method ends the training instead."""
@@ -202,7 +203,7 @@ class Trainer:
         self.scaler.update()
         self.method.after_step(self.student)
         if self.average:
-            self.average.update(self.student)
+            self.average.update(self.student, done / length)
         self.progress.step += 1
         self.reporter.stepped(self.progress.step, terms, rate, time.perf_counter() - started + waited_s, waited_s)
         return True
@@ -284,7 +285,7 @@ class Trainer:
         result = self.validate(self.network.eval())
         best = result.score > self.progress.best_score
         self.progress.validated_step = step
-        self.progress.scores.append(result.score)
+        self.progress.scores.append(result.labelled_dice)
         if best:
             self.progress.best_step, self.progress.best_score = step, result.score
         self.reporter.validated(step, result, best)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+_FIRST_TENTH = 0.1  # Continual Segment's average: 0.99, and 0.999 from then on (arXiv 2302.00162)
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
@@ -38,20 +39,33 @@ def learning_rate(step: int, total_steps: int, base: float, schedule: Mapping[st
 
 
 class AveragedWeights:
-    """Exponential moving average of a network's weights; a young one forgets faster, so that the start fades."""
+    """Exponential moving average of a network's weights; a young one forgets faster, so that the start fades.
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    Args: decay: m in e <- m e + (1 - m) theta. first: m of the first tenth, or None (schedule's `ema_first`).
+    """
+
+    def __init__(self, network: nn.Module, decay: float, first: float | None = None) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.decay = decay
+        self.decay, self.first = decay, first
         self.updates = 0
 
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Move towards the network's present weights."""
+    def update(self, network: nn.Module, done: float = 1.0) -> None:
+        """Move towards the network's present weights. Args: done: share of the training or phase."""
         self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for mean, now in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+        decay = self.first if self.first is not None and done < _FIRST_TENTH else self.decay
+        self.move(network, min(decay, (1 + self.updates) / (10 + self.updates)))
+
+    @torch.no_grad()
+    def move(self, network: nn.Module, momentum: float) -> None:
+        """e <- m e + (1 - m) theta."""
+        # not by state_dict, where a weight that has several names would be moved several times
+        for mean, now in zip(_tensors(self.network), _tensors(network), strict=True):
             if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
+                mean.lerp_(now, 1 - momentum)
             else:
                 mean.copy_(now)
+
+
+def _tensors(network: nn.Module) -> list[torch.Tensor]:
+    """Weights and buffers, each once."""
+    return [*network.parameters(), *network.buffers()]

@@ -44,6 +44,12 @@ class ValidationResult:
         return {organ: float(np.mean(values)) if values else None for organ, values in rows.items()}
 
     @property
+    def labelled_dice(self) -> float:
+        """Mean Dice of the labelled organs; the score where there are none."""
+        known = [value for value in self.means(self.dice).values() if value is not None]
+        return float(np.mean(known)) if known else self.score
+
+    @property
     def score(self) -> float:
         """Mean of the labelled organs' mean Dice and the old organs' mean agreement: the best is best by both."""
         groups = [[v for v in self.means(rows).values() if v is not None] for rows in (self.dice, self.agreement)]

@@ -1,11 +1,20 @@
 """Every method as plain data: for the terminal, the settings form and the docs."""
 
 import dataclasses
+import inspect
+import sys
+from pathlib import Path
 from typing import Any
 
+from organincrement import losses
+from organincrement.contract.files import write_atomic
 from organincrement.methods.registry import METHODS
 
 _NEEDS = {"none": "labels", "one": "one teacher, new labels", "many": "several teachers"}
+_ALSO = {
+    "old_data": "old scans if given", "exemplars": "a vault of old images", "unlabelled": "unlabelled scans will do",
+    "partial": "scans labelled in part",
+}  # fmt: skip
 
 
 def describe_methods() -> list[dict[str, Any]]:
@@ -37,27 +46,54 @@ def _setting(field: "dataclasses.Field[Any]") -> dict[str, Any]:
 
 
 def methods_page() -> str:
-    """docs/methods.md: what each method does, and where its practical preset departs from its paper."""
+    """docs/methods.md: what each method does, what it needs, and where it comes from; a page for each behind it."""
     lines = [
         "# Methods",
         "",
-        "Made from the registry by `python -m organincrement.workflows.describe_methods`; a test compares.",
-        "`practical` is the default preset. What each departure does, measured: "
-        "[benchmarks/presets.md](benchmarks/presets.md).",
+        "Made from the registry by `python -m organincrement.workflows.describe_methods docs`; a test compares.",
+        "Each name leads to a page: equations, what the paper leaves open and what was chosen, every setting with its",
+        "value in the `practical` preset (the default) and in the paper's. Measured against each other:",
+        "[benchmarks/methods.md](benchmarks/methods.md), [benchmarks/headneck.md](benchmarks/headneck.md).",
         "",
-        "| method | what it does | needs | source |",
-        "| --- | --- | --- | --- |",
+        "| method | | what it does | needs | source |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    described = describe_methods()
-    for method in described:
-        paper = method["paper"]
-        source = f"{paper['authors']}, {paper['venue']} {paper['year']}"
-        source = f"[{source}]({paper['url']})" if paper["url"] else source
-        needs = _NEEDS[method["needs"]["teachers"]]
-        lines.append(f"| `{method['name']}` | {method['summary']} | {needs} | {source} |")
-    for method in described:
-        lines += ["", f"## {method['name']}", "", *_settings_table(method)]
+    for method in describe_methods():
+        name, role = method["name"], "baseline" if method["baseline"] else ""
+        lines.append(
+            f"| [`{name}`](methods/{name}.md) | {role} | {method['summary']} | {_needed(method)} | {_source(method)} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def method_page(name: str) -> str:
+    """docs/methods/<name>.md: the docstrings of the method's file and of its losses, and its settings."""
+    method = next(method for method in describe_methods() if method["name"] == name)
+    module = inspect.getmodule(METHODS[name])
+    title, _, text = (inspect.getdoc(module) or "").partition("\n")
+    lines = [f"# {method['title']}", "", title, "", text.strip(), "", f"Source: {_source(method)}"]
+    for loss in _losses_of(module):
+        lines += ["", f"## `{loss.__name__}`", "", inspect.getdoc(loss) or ""]
+    lines += ["", "## Settings", "", *_settings_table(method)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _losses_of(module: Any) -> list[Any]:
+    """The modules of losses that a method takes functions from, by name."""
+    names = {getattr(value, "__module__", "") for value in vars(module).values()}
+    return [sys.modules[name] for name in sorted(names) if name.startswith(losses.__name__ + ".")]
+
+
+def _needed(method: dict[str, Any]) -> str:
+    needs = method["needs"]
+    also = [text for key, text in _ALSO.items() if needs[key]]
+    return ", ".join([_NEEDS[needs["teachers"]], *also])
+
+
+def _source(method: dict[str, Any]) -> str:
+    paper = method["paper"]
+    text = f"{paper['authors']}, {paper['venue']} {paper['year']}"
+    return f"[{text}]({paper['url']})" if paper["url"] else text
 
 
 def _settings_table(method: dict[str, Any]) -> list[str]:
@@ -81,5 +117,17 @@ def _shown(value: Any) -> str:
     return "from the data" if value == () else "none" if value is None else str(value)
 
 
+def write_pages(docs: Path) -> None:
+    """Write docs/methods.md and a page for each method beside it; pages of methods that are gone are removed."""
+    write_atomic(docs / "methods.md", methods_page())
+    folder = docs / "methods"
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.md"):
+        if path.stem not in METHODS:
+            path.unlink()
+    for name in METHODS:
+        write_atomic(folder / f"{name}.md", method_page(name))
+
+
 if __name__ == "__main__":
-    print(methods_page(), end="")
+    write_pages(Path(sys.argv[1]))

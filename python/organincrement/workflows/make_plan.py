@@ -20,7 +20,7 @@ from organincrement.methods.protocol import ContinualMethod, Preset, configure
 from organincrement.methods.registry import DEFAULT_METHOD, method_named
 from organincrement.networks.sizing import patch_multiple
 from organincrement.planning.errors import PlanningError
-from organincrement.planning.first_model import ScanFacts, network_size, network_spacing_mm
+from organincrement.planning.first_model import ScanFacts, network_size, network_spacing_mm, slice_patch
 from organincrement.planning.limits import check_patch, check_seed, check_training, check_validation
 from organincrement.planning.split import held_back
 from organincrement.training.device import Hardware, resolve_hardware
@@ -152,7 +152,8 @@ def _sized(
         if on_gpu
         else psutil.virtual_memory().available // 2
     )
-    size = network_size(memory, batch, on_gpu)
+    slices = settings.get("dimensions") == "2"
+    size = network_size(memory, batch, on_gpu, slices=slices)
     filled = dict(settings)
     filled["features"] = filled.get("features") or size.features
     if not filled.get("blocks"):
@@ -161,6 +162,8 @@ def _sized(
     check_patch(patch)
     filled["spacing_mm"] = filled.get("spacing_mm") or network_spacing_mm(scans, patch)  # type: ignore[arg-type]
     configure(method.Config, filled)
+    if slices and "training.patch" not in request.overrides and len(filled["spacing_mm"]) == 3:
+        patch = slice_patch(scans, filled["spacing_mm"], size.patch, 2 ** (len(filled["features"]) - 1))
     return filled, tuple(patch)
 
 

@@ -23,6 +23,7 @@ from organincrement.methods.teacher import FrozenTeacher
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.networks.sizing import NetworkSpec
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.exemplar_vault import check_vault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +125,15 @@ def set_up(plan: Plan, plan_file: Path) -> Setup:
     manifests = [teacher.manifest for teacher in teachers]
     for dataset in (*datasets, *old_datasets):
         _check_modality(dataset, datasets[0], teachers)
+    preprocessing = _preprocessing(teachers, config, datasets[0].manifest.modality)
+    vault = next(iter(_paths(plan, plan_file, "exemplars")), None)
+    if vault is not None:
+        check_vault(vault, teachers[0], preprocessing, method.name)
     head = method.plan_head(transition, manifests)
     channels = channel_count(head, transition.student)
     return Setup(
         plan=plan, cases=_cases(plan, datasets, old_datasets), teachers=teachers,
-        vault=next(iter(_paths(plan, plan_file, "exemplars")), None), transition=transition,
-        preprocessing=_preprocessing(teachers, config, datasets[0].manifest.modality),
+        vault=vault, transition=transition, preprocessing=preprocessing,
         network=method.plan_network(config, transition, manifests, channels), head=head, config=config,
     )  # fmt: skip
 

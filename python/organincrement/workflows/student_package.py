@@ -30,6 +30,7 @@ from organincrement.models.package import Provenance, save_package, shared_state
 from organincrement.networks.build import count_parameters
 from organincrement.training.calibration import CalibratedTeacher, fitted_group_temperatures, fitted_temperature
 from organincrement.training.validation import HeldBackCase, Rows, Segmenter, ValidationResult
+from organincrement.workflows.body_ranges import with_ranges
 from organincrement.workflows.cases_cache import Prepared
 from organincrement.workflows.setup import Setup
 
@@ -47,7 +48,7 @@ def write_student(
     segmenter: Segmenter,
 ) -> dict[str, Any]:
     """Calibrate the student and write its package into the job folder. Returns: the metrics of the `finished` event."""
-    product, temperature = _calibrated(setup, product, held, segmenter)
+    product, temperature = _calibrated(setup, with_ranges(product, setup, job), held, segmenter)
     agreement = {organ: float(np.mean(values)) for organ, values in result.agreement.items() if values}
     # nothing to agree with: a first model is judged by its Dice alone
     recommended = not setup.teachers or (

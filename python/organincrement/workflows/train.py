@@ -32,6 +32,7 @@ from organincrement.training.signals import CancelRequested, DiskFull, PauseRequ
 from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
 from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.exemplar_vault import exemplar_cases
 from organincrement.workflows.job_endings import CACHE, fail, pause_for_room, room_needed
 from organincrement.workflows.setup import Setup, input_hashes, set_up
 from organincrement.workflows.student_package import PreparedCases, write_student
@@ -135,6 +136,7 @@ def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: flo
     if not training:
         raise WorkflowError("every case is held back for validation: add cases, or hold fewer back")
     fill = min(known.fill for _, known in prepared.values())
+    exemplars = exemplar_cases(setup.vault, job)
     reporter = Reporter(
         events,
         phase=phases[0],
@@ -149,9 +151,10 @@ def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: flo
     )  # fmt: skip
     held = _held_back(setup, prepared, segmenter)
     trainer = Trainer(
-        plan=plan, method=method, source=_batches(setup, training, fill), validate=_validator(setup, held, segmenter),
-        annotated=_annotated(setup, prepared), checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware,
-        check_flags=check_flags,
+        plan=plan, method=method, source=_batches(setup, training, exemplars, fill),
+        validate=_validator(setup, held, segmenter), annotated=_annotated(setup, prepared, exemplars),
+        exemplars=frozenset(case.id for case in exemplars), checkpoints=job.checkpoint_path, reporter=reporter,
+        hardware=hardware, check_flags=check_flags,
     )  # fmt: skip
     trainer.restore()
     _train(trainer)
@@ -186,12 +189,12 @@ def _flag_check(job: JobFolder) -> Callable[[], None]:
     return check
 
 
-def _annotated(setup: Setup, prepared: PreparedCases) -> dict[str, tuple[bool, ...]]:
-    """Of each case, which of the organs that can be labelled were looked for."""
+def _annotated(setup: Setup, prepared: PreparedCases, exemplars: Sequence[CachedCase]) -> dict[str, tuple[bool, ...]]:
+    """Of each case, which of the organs that can be labelled were looked for; in an exemplar none."""
     return {
         case_id: tuple(organ in known.annotated for organ in setup.label_values)
         for case_id, (_, known) in prepared.items()
-    }
+    } | {case.id: (False,) * len(setup.label_values) for case in exemplars}
 
 
 def _held_back(setup: Setup, prepared: PreparedCases, segmenter: Segmenter) -> list[HeldBackCase]:
@@ -231,7 +234,7 @@ def _validated(network: nn.Module, setup: Setup, held: list[HeldBackCase], segme
     return validate(network, held, setup.organs, setup.transition.old_count, setup.readout, segmenter)
 
 
-def _batches(setup: Setup, training: list, fill: float) -> BatchSource:  # type: ignore[type-arg]
+def _batches(setup: Setup, training: Sequence[CachedCase], exemplars: Sequence[CachedCase], fill: float) -> BatchSource:
     plan = setup.plan
     sampler = PatchSampler(
         cases=training,
@@ -240,6 +243,7 @@ def _batches(setup: Setup, training: list, fill: float) -> BatchSource:  # type:
         foreground=max(1, plan.training.batch // 2),
         seed=plan.seed,
         fill=fill,
+        exemplars=exemplars,
     )
     # the augmentation mirrors the last axis, which runs from right to left unless the model turns its axes
     turned = tuple(setup.preprocessing.axis_order) != (0, 1, 2)
@@ -267,7 +271,9 @@ def _package(
     segmenter: Segmenter,
 ) -> dict[str, Any]:  # fmt: skip
     """The student, with its best weights, in the job folder. Returns: the metrics of the `finished` event."""
-    product = trainer.method.product(_best_network(trainer, held))
+    network = _best_network(trainer, held)
+    trainer.method.settle(network, tuple(trainer.progress.scores))
+    product = trainer.method.product(network)
     product.network.eval()
     result = _validated(product.network, setup, held, segmenter)
     return write_student(job, setup, product, prepared, held, result, segmenter)

@@ -52,7 +52,7 @@ def inputs_for(
         manifests = [tiny_manifest(LabelSpace((organ,)), tiny_spec(2)) for organ in OLD.organs]
     known = {field.name for field in fields(method.Config)}
     sized = {name: value for name, value in TINY_NETWORK.items() if name in known}
-    config = configure(method.Config, {**sized, **(settings or {})})
+    config = configure(method.Config, {**(settings or {}), **sized})
     head = method.plan_head(transition, manifests)
     channels = channel_count(head, transition.student)
     return MethodInputs(

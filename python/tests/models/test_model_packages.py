@@ -13,7 +13,7 @@ from tiny_models import organs, tiny_manifest, tiny_network, tiny_spec
 from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
 from organincrement.contract.files import sha256_file
-from organincrement.contract.model import ModelManifest, MultiHead, OrganHead, Weights
+from organincrement.contract.model import ModelManifest, MultiHead, OrganHead, TorchScriptHead, Weights
 from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.models.errors import ModelError
 from organincrement.models.package import (
@@ -145,17 +145,23 @@ def test_a_small_file_cannot_ask_for_a_huge_network(package):
     assert "more than its file of weights can hold" in message
 
 
+def test_backgrounds_of_several_heads_count_as_outputs(package):
+    head = MultiHead(heads=(OrganHead(organs=("liver",), prefix="a"), OrganHead(organs=("spleen",), prefix="b")))
+    assert "has 3 output channels, but its organs and backgrounds need 4" in refusal(rewritten(package, head=head))
+
+
 @pytest.mark.parametrize("out_channels", [2, 4, None])
 def test_outputs_that_are_not_background_and_organs_are_refused(package, out_channels):
     network = replace(read_manifest(package).network, args={**SPEC.args, "out_channels": out_channels})
-    assert f"{out_channels} output channels, but 2 organs" in refusal(rewritten(package, network=network))
+    assert f"{out_channels} output channels, but its organs and backgrounds need 3" in refusal(
+        rewritten(package, network=network)
+    )
 
 
 def not_runnable(manifest: ModelManifest) -> dict[str, dict[str, object]]:
-    head = MultiHead(heads=(OrganHead(organs=("liver",), prefix="a"), OrganHead(organs=("spleen",), prefix="b")))
     inference, preprocessing, network = manifest.inference, manifest.preprocessing, manifest.network
     return {
-        "several heads": {"head": head},
+        "a head of TorchScript": {"head": TorchScriptHead(file="weights.pt", confirmed=False)},
         "an ensemble": {"weights": manifest.weights * 2},
         "constant windows": {"inference": replace(inference, window="constant")},
         "averaged probabilities": {"inference": replace(inference, average="probabilities")},

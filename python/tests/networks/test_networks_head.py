@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tiny_models import tiny_network, tiny_spec
+from tiny_models import SOFTMAX_KINDS, tiny_network, tiny_spec
 
 from organincrement.losses.alignment import fold_new_into_background
-from organincrement.networks.build import NETWORKS, build_network
+from organincrement.networks.build import build_network
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.head import grow, grown_rows, head_parameters
 
@@ -16,7 +16,7 @@ def image() -> torch.Tensor:
     return torch.randn(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(5))
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", SOFTMAX_KINDS)
 @pytest.mark.parametrize(("new_count", "prior"), [(1, 0.0), (2, 0.02), (70, 0.5)])
 def test_before_training_the_folded_student_is_the_teacher(kind, new_count, prior):
     spec = tiny_spec(1 + OLD, kind)
@@ -54,7 +54,7 @@ def test_a_channel_that_is_not_kept_leaves_the_others_in_their_proportion():
     torch.testing.assert_close(found, kept, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", SOFTMAX_KINDS)
 def test_everything_but_the_head_is_the_teachers_and_nothing_is_shared_with_it(kind):
     spec = tiny_spec(1 + OLD, kind)
     teacher = tiny_network(spec)

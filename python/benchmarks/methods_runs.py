@@ -1,0 +1,259 @@
+"""Which runs the comparison of methods consists of, on the phantom and on headneck, and what makes a finished one good.
+
+A run whose method or settings are not there is skipped with a note; it joins the table when they are.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from benchmarks.methods_data import HEADNECK_PARTS, PHANTOM, SHAPE_DHW, SPACING_MM
+from organincrement.methods.registry import METHODS
+
+World = Literal["phantom", "headneck"]
+SEEDS: Mapping[World, tuple[int, ...]] = {"phantom": (0, 1, 2), "headneck": (0,)}
+TEACHER_STEPS, SINGLE_STEPS, STUDENT_STEPS = 400, 300, 150
+# fresh networks of several organs get the steps of a teacher and its student together
+FRESH_STEPS = TEACHER_STEPS + STUDENT_STEPS
+_SIZE = {"features": [8, 16, 32, 64], "blocks": [1, 1, 1, 1], "spacing_mm": list(SPACING_MM)}
+_SHORT = {
+    "training.precision": "fp32", "training.workers": 0, "training.optimizer.lr": 3e-3,
+    "training.schedule.warmup_steps": 10, "training.ema": 0.97,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training. teachers: names of runs; exemplars: a key of VAULTS; tests: data sets it is measured on."""
+
+    what: str
+    method: str
+    datasets: tuple[str, ...]
+    tests: tuple[str, ...] = ("test-b",)
+    teachers: tuple[str, ...] = ()
+    old_datasets: tuple[str, ...] = ()
+    exemplars: str | None = None
+    world: World = "phantom"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vault:
+    """Exemplars of a teacher's data: of so many slabs of which it is surest, those that cover the others best."""
+
+    teacher: str
+    dataset: str
+    by: Literal["aeiseg", "coriseg"]
+    most_certain: int
+    keep: int
+    passes: int
+
+
+def _vaults(case: str, teacher: str, dataset: str, **sizes: int) -> dict[str, Vault]:
+    return {
+        f"{case}-{by}": Vault(teacher=teacher, dataset=dataset, by=by, **sizes)  # type: ignore[arg-type]
+        for by in ("aeiseg", "coriseg")
+    }
+
+
+# on the phantom a slab is a whole scan: three of ten are about the paper's 30 slices of a few volumes
+VAULTS: Mapping[str, Vault] = {
+    **_vaults("case1", "case-spleen", "case-spleen", most_certain=5, keep=3, passes=5),
+    **_vaults("case2", "case-stomach", "case-stomach", most_certain=5, keep=3, passes=5),
+    **_vaults("hn", "hn-teacher", "site_a", most_certain=50, keep=30, passes=5),
+}
+
+
+def _lasting(steps: int) -> dict[str, Any]:
+    return {**_SHORT, "training.steps": steps, "validation.every_steps": steps // 3}
+
+
+def _fresh(what: str, method: str, *datasets: str, steps: int, tests: tuple[str, ...], **settings: Any) -> Run:
+    sized = {**_lasting(steps), **_SIZE, "training.patch": list(SHAPE_DHW), **settings}
+    return Run(what=what, method=method, datasets=datasets, tests=tests, overrides=sized)
+
+
+def _student(what: str, method: str, dataset: str, teacher: str, **given: Any) -> Run:
+    settings = given.pop("settings", {})
+    overrides = {**_lasting(STUDENT_STEPS), **settings}
+    return Run(what=what, method=method, datasets=(dataset,), teachers=(teacher,), overrides=overrides, **given)
+
+
+def _increment(what: str, method: str, **settings: Any) -> Run:
+    return _student(what, method, "b-new", "teacher", settings=settings)
+
+
+def _distilled(what: str, **settings: Any) -> Run:
+    run = _student(what, "ms-kd", "liver", "single-liver", settings=settings)
+    return dataclasses.replace(run, datasets=PARTIAL, teachers=SINGLES, tests=BOTH)
+
+
+def _together(what: str, method: str, **settings: Any) -> Run:
+    return _fresh(what, method, *PARTIAL, steps=FRESH_STEPS, tests=BOTH, **settings)
+
+
+def _case(number: int, method: str) -> Run:
+    teacher, dataset = CASES[number]
+    # the third case's old patients are those of the first
+    vault = f"case{2 if number == 2 else 1}-{method}" if method in ("aeiseg", "coriseg") else None
+    return _student(f"case {number}", method, dataset, teacher, tests=("test-a",), exemplars=vault)
+
+
+PARTIAL = ("liver", "spleen", "stomach")
+SINGLES = tuple(f"single-{organ}" for organ in PARTIAL)
+BOTH = ("test-a", "test-b")
+# old organ's teacher, and the data set of the new organ
+CASES = {
+    1: ("case-spleen", "case-stomach"),
+    2: ("case-stomach", "case-spleen-single"),
+    3: ("case-spleen", "case-stomach-contrast"),
+}
+_WITHOUT = {"targets": []}
+
+PHANTOM_RUNS: dict[str, Run] = {
+    "teacher": _fresh("liver and spleen of site A", "supervised", "a-old", steps=TEACHER_STEPS, tests=BOTH),
+    "bla-uag": _increment("BLA + UAG", "bla-uag"),
+    "no-uncertainty": _increment("w/o uncertainty: w = 1", "bla-uag", uncertainty="none"),
+    "all-datasets": _student(
+        "w all datasets: self-training with the teacher's data", "self-training", "b-new", "teacher",
+        old_datasets=("a-old",),
+    ),
+    "full-labels": _fresh("w full labels, fresh network", "supervised", "b-full", steps=FRESH_STEPS, tests=BOTH),
+    "mib": _increment("MiB", "mib"),
+    "lwf": _increment("LwF", "lwf"),
+    "self-training": _increment("self-training, data-free", "self-training"),
+    "fine-tune": _increment("fine-tuning", "fine-tune"),
+    "specialist": _fresh("the new organ alone, fresh network", "supervised", "b-new", steps=SINGLE_STEPS, tests=BOTH),
+    # continual segment: the same teacher and data
+    "continual-segment": _increment("frozen encoder, a decoder for each group, pruned", "continual-segment"),
+    "cs-no-pruning": _increment("no pruning", "continual-segment", **_WITHOUT),
+    "cs-body-range": _increment("veto outside the organ's range along the body", "continual-segment", body_range=True),
+    "cs-supporting": _increment("the new decoder reads the earlier ones", "continual-segment", supporting=True),
+    # its moving average is of the first model, whose encoder is then frozen
+    "teacher-no-ema": _fresh(
+        "the teacher without an average", "supervised", "a-old", steps=TEACHER_STEPS, tests=BOTH,
+        **{"training.ema": None},
+    ),
+    "cs-no-ema": dataclasses.replace(
+        _increment("no EMA of the encoder", "continual-segment"), teachers=("teacher-no-ema",)
+    ),
+    # MS-KD: three teachers of one organ each, no labels for the student
+    **{
+        f"single-{organ}": _fresh(f"{organ} alone", "supervised", organ, steps=SINGLE_STEPS, tests=BOTH)
+        for organ in PARTIAL
+    },
+    "ms-kd": _distilled("LW + FW"),
+    "ms-kd-lw": _distilled("LW", feature_weight=0.0),
+    "co-training": _together("co-training", "co-training", **{"training.ema": None}, ramp_steps=150),
+    # DoDNet: the same three data sets at once
+    "dodnet": _together("depth 3, width 8, image and task", "dodnet"),
+    "tal": _together("TAL", "tal"),
+    "multi-head": _together("multi-head", "multi-head"),
+    "cond-no": _together("Cond-NO", "cond-no"),
+    "cond-input": _together("Cond-Input", "cond-input"),
+    "cond-dec": _together("Cond-Dec", "cond-dec"),
+    "dodnet-depth-2": _together("depth 2", "dodnet", head_depth=2),
+    "dodnet-depth-4": _together("depth 4", "dodnet", head_depth=4),
+    "dodnet-width-4": _together("width 4", "dodnet", head_width=4),
+    "dodnet-width-16": _together("width 16", "dodnet", head_width=16),
+    "dodnet-task": _together("task alone", "dodnet", controller="task"),
+    "dodnet-image": _together("image alone", "dodnet", controller="image"),
+    "transfer-scratch": _fresh(
+        "another organ from few patients, from scratch", "supervised", "kidney", steps=STUDENT_STEPS,
+        tests=("test-kidney",),
+    ),
+    "transfer-weights": dataclasses.replace(
+        _student("the same from the weights of three organs", "fine-tune", "kidney", "tal"), tests=("test-kidney",)
+    ),
+    # LwfSeg's three cases
+    "case-spleen": _fresh("spleen alone", "supervised", "case-spleen", steps=SINGLE_STEPS, tests=("test-a",)),
+    "case-stomach": _fresh("stomach alone", "supervised", "case-stomach", steps=SINGLE_STEPS, tests=("test-a",)),
+    "case-spleen-single": _fresh(
+        "spleen of one volume", "supervised", "case-spleen-single", steps=SINGLE_STEPS, tests=("test-a",)
+    ),
+    "case-stomach-contrast": _fresh(
+        "stomach in the other contrast", "supervised", "case-stomach-contrast", steps=SINGLE_STEPS, tests=("test-a",)
+    ),
+    **{
+        f"case{number}-{method}": _case(number, method)
+        for number in CASES
+        for method in ("fine-tune", "lwfseg", "aeiseg", "coriseg")
+    },
+}  # fmt: skip
+
+_HN_SINGLES = tuple(f"hn-{part}" for part in HEADNECK_PARTS)
+
+
+def _headneck(what: str, method: str, *datasets: str, teachers: tuple[str, ...] = (), **given: Any) -> Run:
+    overrides = given.pop("overrides", {})
+    return Run(
+        what=what, method=method, datasets=datasets, teachers=teachers, tests=("devtest",), world="headneck",
+        overrides=overrides, **given,
+    )  # fmt: skip
+
+
+HEADNECK_RUNS: dict[str, Run] = {
+    # as in the head-and-neck study, whose finished run it is where its work folder is given
+    "hn-teacher": _headneck("four organs of site A", "supervised", "site_a"),
+    "hn-lwfseg": _headneck("mandible of site B", "lwfseg", "site_b", teachers=("hn-teacher",)),
+    "hn-coriseg": _headneck(
+        "mandible of site B", "coriseg", "site_b", teachers=("hn-teacher",), exemplars="hn-coriseg"
+    ),
+    "hn-continual-segment": _headneck("mandible of site B", "continual-segment", "site_b", teachers=("hn-teacher",)),
+    **{
+        f"hn-{part}": _headneck("a third of site A", "supervised", part, overrides={"training.steps": 1000})
+        for part in HEADNECK_PARTS
+    },
+    "hn-ms-kd": _headneck("three teachers of site A", "ms-kd", *HEADNECK_PARTS, teachers=_HN_SINGLES),
+    "hn-dodnet": _headneck("three sites, partly labelled", "dodnet", "site_a", "site_b", "site_c"),
+}
+RUNS: dict[str, Run] = {**PHANTOM_RUNS, **HEADNECK_RUNS}
+
+
+def why_not(name: str) -> str | None:
+    """Why a run cannot be done yet, in words; None where it can."""
+    run = RUNS[name]
+    if run.method not in METHODS:
+        return f"method `{run.method}` is not in the registry yet"
+    known = {setting.name for setting in dataclasses.fields(METHODS[run.method].Config)} | {"seed"}
+    for key in run.overrides:
+        if key not in known and "." not in key:
+            return f"method `{run.method}` has no setting `{key}` yet"
+    for parent in _parents(run):
+        if reason := why_not(parent):
+            return f"{parent}: {reason}"
+    return None
+
+
+def key_of(name: str, seed: int) -> str:
+    """What makes a finished run the one that is asked for: settings, data, and the same of its teachers."""
+    run = RUNS[name]
+    method = METHODS[run.method]
+    preset = next(iter(method.presets))
+    facts = {
+        "method": run.method, "recipe": asdict(method.presets[preset].recipe), "seed": seed, "tests": run.tests,
+        "settings": asdict(method.Config()) | dict(method.presets[preset].settings) | dict(run.overrides),
+        "data": [_data_facts(run, dataset) for dataset in (*run.datasets, *run.old_datasets, *run.tests)],
+        "vault": asdict(VAULTS[run.exemplars]) if run.exemplars else None,
+        "parents": [key_of(parent, seed) for parent in _parents(run)],
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def parents_of(name: str) -> tuple[str, ...]:
+    """The runs whose packages a run starts from."""
+    return _parents(RUNS[name])
+
+
+def _parents(run: Run) -> tuple[str, ...]:
+    vault = (VAULTS[run.exemplars].teacher,) if run.exemplars else ()
+    return tuple(dict.fromkeys((*run.teachers, *vault)))
+
+
+def _data_facts(run: Run, dataset: str) -> Any:
+    if run.world == "headneck":
+        return [dataset, HEADNECK_PARTS.get(dataset)]
+    return [asdict(PHANTOM[dataset]), SHAPE_DHW]

@@ -1,0 +1,140 @@
+"""How sure a network is of its organs, by Monte Carlo dropout at its coarsest level.
+
+For each organ: variance of its probability over T passes with dropout (p = 0.5), averaged over positions. AeiSeg and
+CoRiSeg keep as exemplars those slices of which the network is surest (F. Ozdemir et al., MICCAI 2018).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from organincrement.inference.readout import Readout
+from organincrement.networks.stages import StageFeatures, bottleneck
+
+DROPOUT = 0.5
+
+
+class CoarsestDropout:
+    """Dropout behind the last layer of the coarsest level, also in networks that have none; a context around running.
+
+    Args: p: share of activations that are set to 0; the others are scaled up. `seed` before each pass.
+    """
+
+    def __init__(self, network: nn.Module, p: float = DROPOUT) -> None:
+        self._layer, self._p = bottleneck(network), p
+        self._generator = torch.Generator()  # on the CPU, so that draws do not depend on the device
+
+    def seed(self, seed: int) -> None:
+        """Which activations the next passes drop follows from this alone."""
+        self._generator.manual_seed(seed)
+
+    def __enter__(self) -> "CoarsestDropout":
+        self._handle = self._layer.register_forward_hook(self._drop)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.remove()
+
+    def _drop(self, layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        kept = torch.rand(output.shape, generator=self._generator) >= self._p
+        return output * kept.to(output) / (1 - self._p)
+
+
+class RunningVariance:
+    """Variance of tensors that come one by one (Welford); two of them are held, however many come."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, values: Tensor) -> None:
+        """One more."""
+        self._count += 1
+        if self._count == 1:
+            self._mean, self._squares = values.clone(), torch.zeros_like(values)
+            return
+        off = values - self._mean
+        self._mean += off / self._count
+        self._squares += off * (values - self._mean)
+
+    @property
+    def variance(self) -> Tensor:
+        """Of the population."""
+        return self._squares / self._count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubter:
+    """Asks a network, in eval mode and on `device`, about windows of its patch size."""
+
+    network: nn.Module
+    readout: Readout
+    temperature: float
+    device: torch.device
+    passes: int
+    seed: int = 0
+    between: Callable[[], None] = lambda: None
+
+    @torch.inference_mode()
+    def uncertainty(self, windows: Iterable[np.ndarray], item: int) -> np.ndarray:
+        """(organs,) mean variance of each organ's probability, by its label, over all windows of one item.
+
+        Args: windows: float32 (D, H, W). item: a number, from which the dropped activations follow.
+        """
+        totals, count = torch.zeros(self.readout.classes - 1, dtype=torch.float64), 0
+        with CoarsestDropout(self.network) as dropout:
+            for number, window_DHW in enumerate(windows):
+                dropout.seed(int(np.random.SeedSequence([self.seed, item, number]).generate_state(1)[0]))
+                found, x = RunningVariance(), self._input(window_DHW)
+                for _ in range(self.passes):
+                    self.between()
+                    found.add(self._organ_probabilities(x))
+                totals += found.variance.double().mean((1, 2, 3)).cpu()
+                count += 1
+        return (totals / max(count, 1)).numpy()
+
+    @torch.inference_mode()
+    def abstraction(self, windows: Iterable[np.ndarray]) -> np.ndarray:
+        """(features,) float32: activations of the coarsest level, averaged over positions and windows."""
+        total, count = 0.0, 0
+        with StageFeatures(self.network) as stage:
+            for window_DHW in windows:
+                self.between()
+                self.network(self._input(window_DHW))
+                total = total + stage.features[0].double().mean((1, 2, 3)).cpu()  # type: ignore[assignment]
+                count += 1
+        return (total / count).float().numpy()  # type: ignore[attr-defined]
+
+    def _input(self, window_DHW: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(window_DHW, np.float32))[None, None].to(self.device)
+
+    def _organ_probabilities(self, x_11DHW: Tensor) -> Tensor:
+        """(organs, D, H, W), each organ in the head that knows it."""
+        p = self.readout.probabilities(self.network(x_11DHW)[0].float(), self.temperature)
+        channel_of = {
+            label: channel
+            for group in self.readout.groups
+            for channel, label in zip(group.channels, group.labels, strict=True)
+        }
+        return p[[channel_of[label] for label in range(1, self.readout.classes)]]
+
+
+def windows_of(slab_DHW: np.ndarray, patch: tuple[int, int, int]) -> list[np.ndarray]:
+    """Windows side by side that cover a slab; one that is smaller than the patch is padded with its least value."""
+    short = [max(0, p - n) for p, n in zip(patch, slab_DHW.shape, strict=True)]
+    if any(short):
+        edges = [(s // 2, s - s // 2) for s in short]
+        slab_DHW = np.pad(slab_DHW, edges, constant_values=float(slab_DHW.min()))
+    starts = [_starts(n, p) for n, p in zip(slab_DHW.shape, patch, strict=True)]
+    d, h, w = patch
+    return [slab_DHW[i : i + d, j : j + h, k : k + w] for i in starts[0] for j in starts[1] for k in starts[2]]
+
+
+def _starts(size: int, patch: int) -> list[int]:
+    count = -(-size // patch)
+    return [round(i * (size - patch) / max(count - 1, 1)) for i in range(count)]

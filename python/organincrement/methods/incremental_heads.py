@@ -1,0 +1,148 @@
+"""What LwfSeg, AeiSeg and CoRiSeg share: one more head for the new organs, and the loss on all heads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from organincrement.contract.channels import ChannelGroup, channel_groups
+from organincrement.contract.labels import LabelTransition
+from organincrement.contract.model import Head, ModelManifest, MultiHead, OrganHead, SoftmaxHead
+from organincrement.losses.alignment import group_channels
+from organincrement.losses.heads import head_terms
+from organincrement.losses.overlap import soft_dice_loss
+from organincrement.methods.protocol import (
+    Batch,
+    Citation,
+    ContinualMethod,
+    LossTerms,
+    MethodError,
+    MethodInputs,
+    Preset,
+    Recipe,
+    setting,
+)
+from organincrement.methods.recipes import FROM_TEACHER
+from organincrement.networks.head import append, output_layer
+from organincrement.networks.sizing import NetworkSpec
+
+OZDEMIR = Citation(
+    authors="F. Ozdemir, P. Fuernstahl, O. Goksel",
+    title="Learn the new, keep the old: extending pretrained models with new anatomy and images",
+    venue="MICCAI",
+    year=2018,
+    url="https://arxiv.org/abs/1806.00265",
+)
+
+# Batch size as in the paper; optimiser and rate are ours, and so are the steps: 1000 epochs of 6 volumes of 64 slices
+PAPER_HEADS = Recipe(
+    steps=48_000, batch=8,
+    optimizer={"name": "adam", "lr": 1e-4, "weight_decay": 0.0},
+    schedule={"name": "constant", "warmup_steps": 0},
+)  # fmt: skip
+HEADS_PRESETS = {
+    "practical": Preset(recipe=FROM_TEACHER),
+    "paper": Preset(
+        recipe=PAPER_HEADS,
+        settings={"new_dice_weight": 0.0},
+        note="the paper's loss, batch and epochs; optimiser and rate, which it does not give, are ours",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadsConfig:
+    """Defaults are the practical preset."""
+
+    alpha: float = setting(0.5, "weight of the new organs' cross entropy; the distillation has the rest", low=0, high=1)
+    new_dice_weight: float = setting(1.0, "weight of a soft Dice of the new organs (ours)", low=0)
+
+
+class IncrementalHeads(ContinualMethod):
+    """The teacher's heads go on under its own posteriors; a new head learns from the labels; all share the trunk."""
+
+    Config: ClassVar[type] = HeadsConfig
+
+    def __init__(self, inputs: MethodInputs) -> None:
+        super().__init__(inputs)
+        self.config: HeadsConfig = inputs.config
+        self.teacher = inputs.teachers[0]
+        groups = channel_groups(inputs.head, inputs.organs)
+        self.old_groups, self.new_group = groups[:-1], groups[-1]
+
+    @classmethod
+    def plan_head(cls, transition: LabelTransition, teachers: Sequence[ModelManifest]) -> Head:
+        """The teacher's heads without what is merged away, then one of the new organs."""
+        parts = _old_heads(cls.name, teachers[0])
+        for source, target in transition.merges.items():
+            if not any({source, target} <= set(part) for part in parts):
+                raise MethodError(
+                    f"'{source}' cannot count as '{target}': they are of different heads of the teacher, which method "
+                    f"'{cls.name}' teaches one by one; leave that merge out"
+                )
+        kept = [tuple(organ for organ in part if organ not in transition.merges) for part in parts]
+        layer = output_layer(NetworkSpec(kind=teachers[0].network.kind, args=dict(teachers[0].network.args)))
+        return MultiHead(heads=tuple(OrganHead(organs=organs, prefix=layer) for organs in (*kept, transition.new.ids)))
+
+    @classmethod
+    def plan_network(
+        cls, config: Any, transition: LabelTransition, teachers: Sequence[ModelManifest], channels: int
+    ) -> NetworkSpec:
+        """The teacher's network with more rows in its output layer."""
+        described = teachers[0].network
+        return NetworkSpec(kind=described.kind, args=dict(described.args)).with_outputs(channels)
+
+    def build_student(self) -> nn.Module:
+        """All of the teacher's weights; the new head's rows are fresh."""
+        transition = self.inputs.transition
+        kept = [
+            channel
+            for group in self.teacher.readout.groups
+            for channel, label in zip(group.all_channels, (0, *group.labels), strict=True)
+            if label == 0 or transition.old.ids[label - 1] not in transition.merges
+        ]
+        state = {name: weight.detach().cpu() for name, weight in self.teacher.network.state_dict().items()}
+        new_channels = len(self.new_group.all_channels)
+        return append(self.teacher.spec, state, kept, new_channels).to(self.inputs.device)
+
+    def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
+        """Eq. 1, and a soft Dice of the new organs where it weighs anything; of exemplars the distillation alone."""
+        z_teacher, z = self.teacher.logits(batch.image_BCDHW), student(batch.image_BCDHW).float()
+        log_y_new = _of(self.new_group, z)
+        terms = head_terms(
+            self._posteriors(z_teacher), [_of(group, z) for group in self.old_groups], log_y_new, batch.labels_BDHW,
+            alpha=self.config.alpha, exemplar=batch.exemplar,
+        )  # fmt: skip
+        named = {"distillation": terms.distillation}
+        if terms.classification is not None:
+            named["new_organ"] = terms.classification
+            if self.config.new_dice_weight:
+                dice = soft_dice_loss(batch.labels_BDHW, log_y_new.exp())
+                named["new_dice"] = self.config.new_dice_weight * dice
+        return LossTerms(terms=named)
+
+    def _posteriors(self, z_BCDHW: Tensor) -> list[Tensor]:
+        """The teacher's probabilities in each of its heads, merged organs summed."""
+        to_student, found = self.inputs.transition.teacher_to_student, []
+        for theirs, ours in zip(self.teacher.readout.groups, self.old_groups, strict=True):
+            place_of = (0, *(1 + ours.labels.index(to_student[label]) for label in theirs.labels))
+            found.append(group_channels(_of(theirs, z_BCDHW), place_of, len(ours.all_channels)).exp())
+        return found
+
+
+def _old_heads(method: str, teacher: ModelManifest) -> tuple[tuple[str, ...], ...]:
+    match teacher.head:
+        case SoftmaxHead():
+            return (teacher.label_space.ids,)
+        case MultiHead():
+            return tuple(part.organs for part in teacher.head.heads)
+    raise MethodError(
+        f"method '{method}' goes on from a teacher with one softmax or several; '{teacher.name}' has a head of kind "
+        f"'{teacher.head.kind}': choose continual-segment for it, or another teacher"
+    )
+
+
+def _of(group: ChannelGroup, z_BCDHW: Tensor) -> Tensor:
+    """Log-probabilities in one head."""
+    return z_BCDHW[:, list(group.all_channels)].log_softmax(1)

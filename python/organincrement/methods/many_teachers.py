@@ -1,0 +1,65 @@
+"""What a method with several teachers asks of each of them, and whether their features can be compared."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from organincrement.contract.model import ModelManifest
+from organincrement.methods.protocol import MethodError
+from organincrement.methods.teacher import FrozenTeacher
+from organincrement.networks.errors import NetworkError
+from organincrement.networks.sizing import NetworkSpec
+from organincrement.networks.stages import StageFeatures, stage_channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """A teacher's of a batch, a constant.
+
+    organs: its own, as labels of the student. log_q_BKDHW: over background and all old organs, -inf for those that it
+    does not know. features_BFDHW: of a stage of its decoder, None where nobody asked.
+    """
+
+    organs: tuple[int, ...]
+    log_q_BKDHW: Tensor
+    features_BFDHW: Tensor | None
+
+
+def opinion_of(teacher: FrozenTeacher, image_BCDHW: Tensor, level: int | None) -> Opinion:
+    """What a teacher says of an image. Args: level: of its decoder's features; None: without."""
+    with nullcontext() if level is None else StageFeatures(teacher.network, level) as stage:
+        log_q = teacher(image_BCDHW).log_p_BKDHW
+    # made in inference mode, as which autograd would not take them
+    features = None if stage is None else stage.features.float().clone()
+    return Opinion(organs=tuple(sorted({*teacher.channel_of} - {0})), log_q_BKDHW=log_q, features_BFDHW=features)
+
+
+def mean_organs(opinions: Sequence[Opinion]) -> Tensor:
+    """Probability of each old organ, (B, K, D, H, W): the mean over the teachers that know it."""
+    total = sum(opinion.log_q_BKDHW[:, 1:].exp() for opinion in opinions)
+    known = [sum(organ in opinion.organs for opinion in opinions) for organ in range(1, total.shape[1] + 1)]  # type: ignore[union-attr]
+    return total / torch.tensor(known, device=total.device).clamp_min(1)[:, None, None, None]  # type: ignore[union-attr, no-any-return]
+
+
+def check_features(teachers: Sequence[ModelManifest], level: int) -> None:
+    """Refuse teachers whose features at a level cannot be compared with the student's, which is built like the first.
+
+    Raises: MethodError naming the two that differ, or a teacher without such a level.
+    """
+    widths = []
+    for teacher in teachers:
+        spec = NetworkSpec(kind=teacher.network.kind, args=dict(teacher.network.args))
+        try:
+            widths.append(stage_channels(spec, level))
+        except NetworkError as error:
+            raise MethodError(
+                f"setting 'feature_level' is {level}, but of teacher '{teacher.name}' {error}: set feature_weight to 0"
+            ) from error
+        if widths[-1] != widths[0]:
+            raise MethodError(
+                f"teacher '{teacher.name}' has {widths[-1]} feature maps at level {level}, '{teachers[0].name}' "
+                f"{widths[0]}: set feature_weight to 0, or choose teachers of one size"
+            )

@@ -1,0 +1,77 @@
+"""TAL: one softmax over the organs of all data sets, with a target adaptive loss where some were not looked for.
+
+In each sample p'(background) = p(background) + sum of p over the organs that were not looked for in it; cross entropy
+and soft Dice then compare p' with the labels that there are.
+
+Reference: X. Fang and P. Yan, "Multi-organ segmentation over partially labeled datasets with multi-scale feature
+abstraction", IEEE Transactions on Medical Imaging 39, 2020, as compared in section 4.3 of DoDNet (arXiv 2011.10217).
+
+Ambiguous in the paper, and chosen here:
+
+- The network is DoDNet's encoder and decoder, without the multi-scale inputs and outputs of TAL's own.
+- The soft Dice beside the cross entropy is ours, as DoDNet's comparison trains all its networks with it.
+- An anomaly that was not looked for counts as background, also inside an organ that was.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from organincrement.losses.dodnet import as_looked_for, fold_unannotated_into_background
+from organincrement.methods.first_model import GENERAL_NETWORKS
+from organincrement.methods.labelled import labelled_terms
+from organincrement.methods.protocol import (
+    Batch,
+    Citation,
+    ContinualMethod,
+    LossTerms,
+    MethodInputs,
+    Needs,
+    Preset,
+    setting,
+)
+from organincrement.methods.task_method import PRESETS, PartialConfig
+from organincrement.networks.build import build_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class TalConfig(PartialConfig):
+    """Defaults are the practical preset."""
+
+    network: str = setting("PreActUNet", "network class", choices=GENERAL_NETWORKS)
+    dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
+
+
+class Tal(ContinualMethod):
+    """Cross entropy and soft Dice, the organs that were not looked for counting as background."""
+
+    name: ClassVar[str] = "tal"
+    title: ClassVar[str] = "TAL: target adaptive loss"
+    summary: ClassVar[str] = "One softmax for several data sets; what was not looked for in a scan is its background."
+    paper: ClassVar[Citation] = Citation(
+        authors="X. Fang, P. Yan",
+        title="Multi-organ segmentation over partially labeled datasets with multi-scale feature abstraction",
+        venue="IEEE Transactions on Medical Imaging 39",
+        year=2020,
+        url="https://arxiv.org/abs/2001.00208",
+    )
+    needs: ClassVar[Needs] = Needs(teachers="none", partial=True)
+    baseline: ClassVar[bool] = True
+    Config: ClassVar[type] = TalConfig
+    presets: ClassVar[dict[str, Preset]] = PRESETS
+
+    def __init__(self, inputs: MethodInputs) -> None:
+        super().__init__(inputs)
+        self.config: TalConfig = inputs.config
+
+    def build_student(self) -> nn.Module:
+        """A fresh network of the planned size."""
+        return build_network(self.inputs.network.kind, self.inputs.network.args).to(self.inputs.device)
+
+    def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
+        """Of each sample's own organs and background."""
+        log_p = student(batch.image_BCDHW).float().log_softmax(1)
+        log_p = fold_unannotated_into_background(log_p, batch.annotated_BL)
+        labels = as_looked_for(batch.labels_BDHW, batch.annotated_BL)
+        return LossTerms(terms=labelled_terms(labels, log_p, self.config.dice_weight))

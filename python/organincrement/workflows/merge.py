@@ -1,0 +1,167 @@
+"""Merging several models' segmentations of one scan into one, with every place where they disagree listed.
+
+The rules are those of `inference.merging`: the more certain claim wins, the earlier one on a tie; an anomaly lies over
+its host. Certainty is 1 - uncertainty; a segmentation without a map counts as certain.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from organincrement import __version__
+from organincrement.contract import codec
+from organincrement.contract.files import sha256_file
+from organincrement.contract.labels import LabelSpace
+from organincrement.contract.results import MergeConflict, SegmentedOrgan, SegmentReport
+from organincrement.imaging.geometry import grid_difference
+from organincrement.imaging.volume import Volume
+from organincrement.imaging.writing import write_segmentation, write_volume
+from organincrement.inference.conflicts import as_document
+from organincrement.inference.regions import uncertain_regions_in_parts
+from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.looking import made_folder
+from organincrement.workflows.merge_inputs import (
+    REPORT,
+    SEGMENTATION,
+    UNCERTAINTY,
+    MergeInput,
+    OpenedInput,
+    open_input,
+)
+from organincrement.workflows.merge_slabs import SlabMerge
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeRequest:
+    """What to merge, where to.
+
+    order: positions in `inputs` from the one that wins a tie on; empty: as given. resample: look inputs on another
+    grid up on the first one's. body_origin_mm: where, towards the head, ranges of organs count from; None: no range is
+    looked at. between: called between slabs; may raise to stop. working: told of slabs done, of how many.
+    """
+
+    out: Path
+    inputs: Sequence[MergeInput]
+    order: Sequence[int] = ()
+    resample: bool = False
+    body_origin_mm: float | None = None
+    between: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda line: None
+    working: Callable[[int, int], None] = lambda done, total: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """A merge that is on disk. conflicts: all of them, the largest first."""
+
+    folder: Path
+    organs: LabelSpace
+    report: SegmentReport
+    conflicts: Sequence[MergeConflict]
+
+
+def merge(request: MergeRequest) -> Merged:
+    """Merge segmentations of one scan into a folder that looks as if `segment` had written it, and conflicts.json.
+
+    Raises: WorkflowError, ImageError or ContractError in one line; a new folder then does not stay.
+    """
+    started_s = time.monotonic()
+    inputs = [open_input(asked) for asked in request.inputs]
+    _check(request, inputs)
+    grid = _empty_on(inputs[0])
+    ordered = [inputs[i] for i in request.order or range(len(inputs))]
+    work = SlabMerge(ordered, grid, request.body_origin_mm)
+    labels_DHW, percent_DHW = work.run(request.between, request.working)
+    is_new = not request.out.exists()
+    try:
+        folder = made_folder(request.out)
+        (folder / REPORT).unlink(missing_ok=True)  # it comes last, and says that the others are whole
+        labels = grid.with_array(labels_DHW)
+        conflicts = work.log.found(grid)
+        _write(folder, labels, percent_DHW, work.organs)
+        codec.write(as_document(conflicts), folder / "conflicts.json")
+        report = _report(inputs, labels, percent_DHW, work.organs, time.monotonic() - started_s)
+        codec.write(report, folder / REPORT)
+    except BaseException:
+        if is_new:
+            shutil.rmtree(request.out, ignore_errors=True)
+        raise
+    return Merged(folder=folder, organs=work.organs, report=report, conflicts=conflicts)
+
+
+def _check(request: MergeRequest, inputs: Sequence[OpenedInput]) -> None:
+    if len(inputs) < 2:
+        raise WorkflowError("there is nothing to merge: name two segmentations of one scan, or more")
+    if request.order and sorted(request.order) != list(range(len(inputs))):
+        raise WorkflowError(f"order: name each of the {len(inputs)} segmentations once, by its number")
+    out = request.out.resolve()
+    for one in inputs:
+        if one.labels.resolve().parent == out:
+            raise WorkflowError(f"{request.out.name}: is itself to be merged; write to another folder")
+        difference = grid_difference(one.grid, inputs[0].grid)
+        if difference and not request.resample:
+            raise WorkflowError(
+                f"{one.name}: is not on the grid of {inputs[0].name} ({difference}); if both are of one scan, add "
+                "--resample"
+            )
+    scans = {one.report.input_sha256 for one in inputs if one.report}
+    if len(scans) > 1:
+        request.notice(
+            "the segmentations were made of different files: make sure that these show one and the same scan"
+        )
+
+
+def _empty_on(one: OpenedInput) -> Volume:
+    """The grid of an input, without memory for voxels."""
+    header = one.grid
+    nothing_DHW = np.broadcast_to(np.uint8(0), header.shape_DHW)
+    return Volume(nothing_DHW, header.spacing_mm, header.origin_mm, header.direction)  # type: ignore[attr-defined]
+
+
+def _write(folder: Path, labels: Volume, percent_DHW: np.ndarray | None, organs: LabelSpace) -> None:
+    write_segmentation(folder / SEGMENTATION, labels, organs)
+    for name in (UNCERTAINTY, "regions.json"):
+        (folder / name).unlink(missing_ok=True)  # of an earlier merge
+    if percent_DHW is not None:
+        write_volume(folder / UNCERTAINTY, labels.with_array(percent_DHW))
+        codec.write(uncertain_regions_in_parts(labels, percent_DHW, organs), folder / "regions.json")
+
+
+def _report(
+    inputs: Sequence[OpenedInput], labels: Volume, percent_DHW: np.ndarray | None, organs: LabelSpace, seconds: float
+) -> SegmentReport:
+    """As `segment` writes it; the model is named after all of them, and its hash is over theirs."""
+    names = [one.report.model if one.report else "contours" for one in inputs]
+    hashes = [one.report.model_sha256 if one.report else sha256_file(one.labels) for one in inputs]
+    scan = next((one.report.input_sha256 for one in inputs if one.report), sha256_file(inputs[0].labels))
+    return SegmentReport(
+        model=f"merge of {', '.join(names[:-1])} and {names[-1]}",
+        model_sha256=hashlib.sha256("".join(hashes).encode()).hexdigest(),
+        input_sha256=scan,
+        organs=_rows(labels, percent_DHW, organs),
+        seconds=round(seconds, 2),
+        device="cpu",
+        versions={"organincrement": __version__, "torch": torch.__version__},
+    )
+
+
+def _rows(labels: Volume, percent_DHW: np.ndarray | None, organs: LabelSpace) -> tuple[SegmentedOrgan, ...]:
+    counts, sums = np.zeros(1 + len(organs)), np.zeros(1 + len(organs))
+    for d, labels_HW in enumerate(labels.array_DHW):  # slice by slice: bincount makes eight-byte copies
+        counts += np.bincount(labels_HW.ravel(), minlength=counts.size)
+        if percent_DHW is not None:
+            sums += np.bincount(labels_HW.ravel(), percent_DHW[d].ravel(), minlength=sums.size)
+    voxel_mm3 = float(np.prod(labels.spacing_mm))
+    return tuple(
+        SegmentedOrgan(
+            id=organ, volume_mm3=round(float(counts[i] * voxel_mm3), 2),
+            mean_uncertainty=None if percent_DHW is None or not counts[i] else round(float(sums[i] / counts[i]), 3),
+        )
+        for i, organ in enumerate(organs.ids, start=1)
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""Features of every kind of network, from its bottleneck and from the stages of its decoder."""
+
+import pytest
+import torch
+from tiny_models import tiny_spec
+
+from organincrement.networks.build import build_network, shrink_factor
+from organincrement.networks.errors import NetworkError
+from organincrement.networks.sizing import NetworkSpec, Size, unet_spec
+from organincrement.networks.stages import StageFeatures, bottleneck, decoder_stage, stage_channels
+
+KINDS = ("PlainConvUNet", "ResidualEncoderUNet", "DynUNet", "SegResNet")
+SMALL = Size(features=(4, 8, 16), blocks=(1, 1, 1), patch=(16, 16, 16))
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def small(kind: str) -> NetworkSpec:
+    return unet_spec(SMALL, 1, 3, kind)
+
+
+def image() -> torch.Tensor:
+    return torch.randn(2, 1, 8, 12, 16, generator=torch.Generator().manual_seed(0))
+
+
+@every_kind
+@pytest.mark.parametrize(("level", "channels"), [(0, 4), (1, 8), (2, 16), (None, 16)])
+def test_a_stage_at_level_l_has_half_the_resolution_l_times(kind, level, channels):
+    spec = small(kind)
+    network = build_network(spec.kind, spec.args)
+    with StageFeatures(network, level) as stage:
+        logits = network(image())
+    shrunk = 4 if level is None else 2**level
+    assert logits.shape == (2, 3, 8, 12, 16)
+    assert stage.features.shape == (2, channels, 8 // shrunk, 12 // shrunk, 16 // shrunk)
+    assert level is None or stage_channels(spec, level) == channels
+
+
+@every_kind
+def test_the_output_follows_from_the_finest_stage_and_that_from_the_coarser_ones(kind):
+    """The layer that is watched is on the way to the logits, behind everything coarser."""
+    spec = small(kind)
+    network = build_network(spec.kind, spec.args).eval()
+    for level in (0, 1, 2):
+        handle = decoder_stage(network, level).register_forward_hook(lambda layer, inputs, output: output * 0 + 1)
+        with StageFeatures(network, 0) as finest, torch.no_grad():
+            changed = network(image())
+        handle.remove()
+        assert not torch.allclose(changed, network(image()))
+        assert level > 0 or bool((finest.features == 1).all())
+
+
+@every_kind
+@pytest.mark.parametrize("training", [True, False])
+def test_features_carry_a_gradient_to_what_lies_before_them_and_change_nothing(kind, training):
+    spec = small(kind)
+    network = build_network(spec.kind, spec.args).train(training)
+    plain = network(image())
+    with StageFeatures(network, 1) as stage:
+        watched = network(image())
+    assert torch.equal(plain, watched)
+    stage.features.square().sum().backward()
+    reached = {name for name, weight in network.named_parameters() if weight.grad is not None}
+    assert 0.3 * len(list(network.parameters())) < len(reached) < len(list(network.parameters()))
+
+
+@every_kind
+def test_features_work_under_autocast_and_are_those_of_the_last_run(kind):
+    spec = small(kind)
+    network = build_network(spec.kind, spec.args)
+    with StageFeatures(network) as stage, torch.autocast("cpu", torch.bfloat16):
+        network(image())
+        first = stage.features
+        network(image() + 1)
+    assert torch.isfinite(stage.features).all() and not torch.equal(first, stage.features)
+    assert not bottleneck(network)._forward_hooks, "the hook is gone with the context"
+
+
+def test_a_network_of_slices_shrinks_within_the_slice():
+    args = {**tiny_spec(2).args, "kernels": [[1, 3, 3]] * 2, "strides": [[1, 1, 1], [1, 2, 2]]}
+    network = build_network("PlainConvUNet", args)
+    assert shrink_factor("PlainConvUNet", args) == (1, 2, 2)
+    with StageFeatures(network, 1) as stage:
+        network(torch.randn(1, 1, 1, 8, 16))
+    assert stage.features.shape == (1, 8, 1, 4, 8)
+
+
+def test_a_level_that_is_not_there_and_a_network_of_unknown_parts_are_refused():
+    network = build_network(*(lambda spec: (spec.kind, spec.args))(small("PlainConvUNet")))
+    with pytest.raises(NetworkError, match=r"no level 3: there are 0 \(full resolution\) to 2"):
+        StageFeatures(network, 3)
+    with pytest.raises(NetworkError, match="layers of a 'Conv3d' are its stages"):
+        StageFeatures(torch.nn.Conv3d(1, 1, 1))
+    with pytest.raises(NetworkError, match="run the network inside the context first"):
+        _ = StageFeatures(network).features
