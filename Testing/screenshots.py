@@ -122,6 +122,40 @@ def uncertainty(app: Application, given: argparse.Namespace) -> None:
     app.save("increment-uncertainty")
 
 
+def inputs(app: Application, given: argparse.Namespace) -> None:
+    """All methods, two teachers, and the part that makes a vault."""
+    ui = openIncrement(app)
+    app.load(app.work / "samples/phantom-scan.nii.gz", "Phantom scan")
+    app.wait(until=lambda: ui.methodComboBox.enabled, seconds=120)
+    ui.trainAdvancedCollapsibleButton.click()
+    ui.showBaselinesCheckBox.click()
+    choose(ui.moreTeacherComboBox, "bla-uag")
+    ui.makeVaultButton.click()
+    app.wait(seconds=3.0)
+    app.windowScans()
+    app.showFrom(ui, "trainCollapsibleButton")
+    app.save("increment-inputs")
+
+
+def merge(app: Application, given: argparse.Namespace) -> None:
+    """Teacher's and student's results of one scan merged; the first conflict."""
+    import qt
+
+    ui = openIncrement(app)
+    applyBoth(app, ui)
+    ui.mergeCollapsibleButton.click()
+    for index in range(2):  # the newest results come first
+        ui.mergePartsList.item(index).setCheckState(qt.Qt.Checked)
+    app.wait(until=lambda: ui.mergeButton.enabled, seconds=10)
+    ui.mergeButton.click()
+    app.wait(until=lambda: not ui.mergeCancelButton.visible)
+    if ui.conflictTable.rowCount:
+        ui.conflictTable.selectRow(0)
+    app.zoom(0.8)
+    app.showFrom(ui, "uncertaintyGroupBox")
+    app.save("increment-merge")
+
+
 def openDataset(app: Application, ui, folder: Path) -> None:
     """As with Open…."""
     from harness import records
@@ -170,7 +204,8 @@ def abdomen(app: Application, given: argparse.Namespace) -> None:
 
 
 PICTURES = {
-    picture.__name__: picture for picture in (train, progress, result, uncertainty, annotate, review, headneck, abdomen)
+    picture.__name__: picture
+    for picture in (train, progress, result, uncertainty, inputs, merge, annotate, review, headneck, abdomen)
 }
 
 

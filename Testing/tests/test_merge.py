@@ -93,9 +93,9 @@ def test_conflicts_in_words_and_in_the_scene(phantomSegmentation):
     markConflicts(phantomSegmentation, [CONFLICT])
     assert isMerged(phantomSegmentation)
     (row,) = conflictRows(phantomSegmentation, conflictsOf(phantomSegmentation))
-    assert row == ConflictRow(organs="Liver / spleen", volume="2.5 ml", winner="spleen: its model is surer")
+    assert row == ConflictRow(organs="Liver / spleen", volume="2.5 ml", winner="spleen, surer")
     new = replace(CONFLICT, rule="by-decree", winner="liver")
-    assert conflictRows(phantomSegmentation, [new])[0].winner == "Liver: by decree"
+    assert conflictRows(phantomSegmentation, [new])[0].winner == "Liver, by decree"
 
 
 @pytest.fixture
@@ -202,6 +202,7 @@ def test_damaged_and_foreign_results_are_passed_over(module, workFolder):
     assert results.of(other) == () and results.of(None) == ()
 
 
+@pytest.mark.slow
 def test_model_is_applied_and_merged(module, settle, workFolder):
     ui = module.ui
     tick(module, 0, 3)

@@ -17,6 +17,7 @@ from OrganIncrementLib.Controllers.PathList import pathsOf, textOf
 from OrganIncrementLib.Controllers.Planner import Order
 from OrganIncrementLib.Engine.VaultCommand import vaultArguments
 from OrganIncrementLib.Panels.ChoiceBox import Choice
+from OrganIncrementLib.Panels.ImportPanel import ImportPanel, ImportState
 from OrganIncrementLib.Panels.InputsPanel import InputsPanel, InputsState
 from OrganIncrementLib.Panels.ListInput import ListInputState
 from OrganIncrementLib.Panels.VaultPanel import VaultPanel, VaultState
@@ -35,9 +36,24 @@ def world(filledWorkFolder, engineWorld):
 
 
 @pytest.fixture
-def ui(slicerApp):
+def form(slicerApp):
     with shownForm(FORM) as form:
-        yield slicer.util.childWidgetVariables(form)
+        yield form
+
+
+@pytest.fixture
+def ui(form):
+    return slicer.util.childWidgetVariables(form)
+
+
+def test_nothing_is_cut_off_at_the_width_of_a_narrow_panel(form, ui):
+    long = Choice(value="a", text="organs-12-bla-uag-with-a-long-name-that-somebody-typed")
+    full = ListInputState(choices=(long,), added=(long,), placeholder="Add another teacher…")
+    InputsPanel(ui).show(InputsState(teachers=full, datasets=full, oldDatasets=full, note=long.text))
+    VaultPanel(ui).show(VaultState(vaults=(long,), vault="a", open=True, datasets=(long,), methods=(long,)))
+    ImportPanel(ui).show(ImportState(open=True, organs=(long,)))
+    slicer.app.processEvents()
+    assert form.minimumSizeHint.width() <= 420
 
 
 def test_list_adds_shows_and_takes_away(ui):
@@ -198,6 +214,7 @@ def test_command_that_makes_a_vault():
     assert "--by" not in vaultArguments("/m", "/d", "/v", method="", count=3, device="auto")
 
 
+@pytest.mark.slow
 def test_real_engine_makes_a_vault_that_is_chosen_then(world, engineWorld, openModule, settle):
     withMethods(world)
     widget = openModule("OrganIncrement")
@@ -214,3 +231,29 @@ def test_real_engine_makes_a_vault_that_is_chosen_then(world, engineWorld, openM
     assert vault.parent == world / "vaults" and (vault / "vault.json").is_file()
     assert "images" in ui.vaultComboBox.currentText
     assert any(not text.endswith("old images") and "exemplars" in text for text in texts(ui.methodComboBox))
+
+
+def estimated(ui, settle):
+    """Wait for the engine's plan. Returns: what the line above Start says of it."""
+    settle(until=lambda: any(sign in ui.estimateLabel.text for sign in "≈⚠"), seconds=90)
+    return ui.estimateLabel.text
+
+
+@pytest.mark.slow
+def test_real_engine_plans_with_two_teachers_and_then_with_two_datasets_and_none(world, openModule, settle):
+    withMethods(world)
+    widget = openModule("OrganIncrement")
+    ui = widget.ui
+    chooseBoth(ui)
+    ui.moreTeacherComboBox.currentIndex = 1
+    assert "MS-KD" in ui.methodComboBox.currentText
+    assert "≈" in estimated(ui, settle)
+    assert widget.controller.training._planner.plan.method == "ms-kd"
+    ui.teacherComboBox.currentIndex = ui.teacherComboBox.count - 1
+    ui.moreDatasetComboBox.currentIndex = 1
+    dodnet = next(i for i, text in enumerate(texts(ui.methodComboBox)) if text.startswith("DoDNet"))
+    ui.methodComboBox.currentIndex = dodnet
+    assert "≈" in estimated(ui, settle)
+    plan = widget.controller.training._planner.plan
+    assert plan.method == "dodnet"
+    assert [one.role for one in plan.inputs] == ["dataset", "dataset"]

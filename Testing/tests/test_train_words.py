@@ -1,10 +1,25 @@
 """What is said of a job, in each of its states; times and sizes."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from organincrement.contract.codec import read
 from organincrement.contract.events import Failed, Started, Step, Validated
 from organincrement.contract.job import JobStatus
+from organincrement.contract.model import (
+    Decoder,
+    DynamicHead,
+    ModelManifest,
+    MultiDecoderHead,
+    MultiHead,
+    OrganHead,
+    SoftmaxHead,
+)
 from OrganIncrementLib.Controllers.Amounts import durationText, sizeText
+from OrganIncrementLib.Controllers.HeadWords import headText
 from OrganIncrementLib.Controllers.JobText import jobRow, progressState
 from OrganIncrementLib.Engine.JobList import JobSummary
 from OrganIncrementLib.Engine.JobWatcher import JobView
@@ -83,3 +98,37 @@ def test_row_of_a_job_says_progress_or_else_the_reason():
 def test_times_and_sizes_are_short():
     assert [durationText(s) for s in (0.2, 45, 300, 11400)] == ["1 s", "45 s", "5 min", "3 h 10"]
     assert [sizeText(b) for b in (10, 35 * 2**20, 7.1 * 2**30)] == ["1 MB", "35 MB", "7.1 GB"]
+
+
+HEADS = (
+    (SoftmaxHead(), ""),
+    (
+        MultiHead(heads=(OrganHead(organs=("liver",), prefix="a"), OrganHead(organs=("spleen",), prefix="b"))),
+        "2 heads on one network, each with its own background: Liver; Spleen",
+    ),
+    (
+        DynamicHead(tasks=(("liver",), ("spleen",)), width=8, depth=3),
+        "One head that is set anew for each of 2 tasks: Liver; Spleen",
+    ),
+    (
+        MultiDecoderHead(
+            decoders=(
+                Decoder(organs=("liver",), temperature=1.0, range_mm=None, sparsity=0.9),
+                Decoder(organs=("spleen",), temperature=1.0, range_mm=None, sparsity=0.0),
+            )
+        ),
+        "2 decoders on one encoder: Liver (90 % of its weights pruned); Spleen",
+    ),
+)
+
+
+@pytest.mark.parametrize(("head", "words"), HEADS, ids=[type(head).__name__ for head, _words in HEADS])
+def test_head_of_a_package_is_said_where_it_is_not_the_usual_one(engineWorld, head, words):
+    manifest = read(ModelManifest, engineWorld.teacher / "model.json")
+    assert headText(replace(manifest, head=head)) == words
+
+
+def test_very_many_decoders_are_one_line():
+    decoders = tuple(Decoder(organs=(f"organ_{n}",), temperature=1.0, range_mm=None, sparsity=0.5) for n in range(143))
+    text = headText(SimpleNamespace(organs=(), head=MultiDecoderHead(decoders=decoders)))
+    assert text.startswith("143 decoders") and text.endswith("and 139 more") and len(text) < 250

@@ -1,6 +1,5 @@
 """Which models the head-and-neck study trains, from what, with what changed; and how one is made and cached."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.run_key import digest, recipe_facts, setting_facts
 from organincrement.contract.events import Step, read_events
 from organincrement.contract.job import JobFolder
 from organincrement.contract.package import manifest_sha256
@@ -99,11 +99,11 @@ def key_of(name: str) -> str:
     method = method_named(run.method)
     preset = method.presets[run.preset]
     facts = {
-        "dataset": run.dataset, "method": run.method, "recipe": asdict(preset.recipe), "seed": SEED,
-        "settings": asdict(method.Config()) | dict(preset.settings) | dict(run.overrides),
+        "dataset": run.dataset, "method": run.method, "recipe": recipe_facts(preset.recipe), "seed": SEED,
+        "settings": setting_facts(asdict(method.Config()) | dict(preset.settings) | dict(run.overrides)),
         "parent": key_of(run.parent) if run.parent else None,
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(facts)
 
 
 def student_of(name: str, work: Path) -> Path:

@@ -42,7 +42,8 @@ def main() -> None:
         names = options.only or list(PHANTOM_RUNS)
         if any(name in HEADNECK_RUNS for name in names) and not (options.headneck and options.headneck_work):
             parser.error("runs on headneck need --headneck and --headneck-work")
-        places = Places(work=options.work.resolve(), headneck=options.headneck, headneck_work=options.headneck_work)
+        data, study = (folder and folder.resolve() for folder in (options.headneck, options.headneck_work))
+        places = Places(work=options.work.resolve(), headneck=data, headneck_work=study)
         _measure(names, options.seeds, places)
     write_page(FIGURES, {name: found for name in RUNS if (found := _figures(name))}, STUDY_FIGURES)
 

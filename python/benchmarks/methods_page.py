@@ -41,7 +41,7 @@ def write_page(folder: Path, figures: Figures, study_figures: Path) -> None:
         headneck=_headneck(figures, study_figures),
         costs=_costs(figures),
         skipped=[(name, reason) for name in RUNS if (reason := why_not(name))],
-        missing=_missing(figures),
+        missing=", ".join(f"`{name}`" for name in _missing(figures)),
     )
     folder.with_suffix(".md").write_text(page, encoding="utf-8")
 
@@ -53,7 +53,7 @@ def _section(figures: Figures, key: str, chart: str) -> dict[str, Any]:
         "title": study.title, "regime": study.regime, "chart": chart, "table": _table_of(figures, study),
         "paired": _paired(figures, study), "theirs": " > ".join(f"`{row}`" for row in theirs),
         "ours": " > ".join(f"`{row}`" for row in ours), "reversals": list(reversals(figures, study)),
-        "why": WHY.get(key, ""),
+        "why": WHY.get(key, ""), "ordered": len(theirs) > 1,
     }  # fmt: skip
 
 

@@ -4,24 +4,28 @@ A run whose method or settings are not there is skipped with a note; it joins th
 """
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from benchmarks.methods_data import HEADNECK_PARTS, PHANTOM, SHAPE_DHW, SPACING_MM
+from benchmarks.run_key import digest, recipe_facts, setting_facts
 from organincrement.methods.registry import METHODS
 
 World = Literal["phantom", "headneck"]
 SEEDS: Mapping[World, tuple[int, ...]] = {"phantom": (0, 1, 2), "headneck": (0,)}
-TEACHER_STEPS, SINGLE_STEPS, STUDENT_STEPS = 400, 300, 150
-# fresh networks of several organs get the steps of a teacher and its student together
+TEACHER_STEPS, SINGLE_STEPS, STUDENT_STEPS = 300, 200, 120
+# a fresh network for all organs gets the steps of a teacher and its student together
 FRESH_STEPS = TEACHER_STEPS + STUDENT_STEPS
+# of several partly labelled sets: as many as a minute holds, a step taking twice as long
+TOGETHER_STEPS, DISTILLED_STEPS = 280, 2 * STUDENT_STEPS
 _SIZE = {"features": [8, 16, 32, 64], "blocks": [1, 1, 1, 1], "spacing_mm": list(SPACING_MM)}
+# Adam moves a weight by its rate a step at most: a fresh network gets nowhere in 300 steps of the presets' 0.002
+_FRESH_RATE, _STUDENT_RATE = 0.03, 0.01
+# DoDNet's convolutions standardise their weights, so that it takes smaller ones
+_STANDARDISED = {"training.optimizer.lr": 0.01}
 _SHORT = {
-    "training.precision": "fp32", "training.workers": 0, "training.optimizer.lr": 3e-3,
-    "training.schedule.warmup_steps": 10, "training.ema": 0.97,
+    "training.precision": "fp32", "training.workers": 0, "training.schedule.warmup_steps": 10, "training.ema": 0.97,
 }  # fmt: skip
 
 
@@ -67,18 +71,19 @@ VAULTS: Mapping[str, Vault] = {
 }
 
 
-def _lasting(steps: int) -> dict[str, Any]:
-    return {**_SHORT, "training.steps": steps, "validation.every_steps": steps // 3}
+def _lasting(steps: int, rate: float) -> dict[str, Any]:
+    lengths = {"training.steps": steps, "validation.every_steps": steps // 3, "training.optimizer.lr": rate}
+    return {**_SHORT, **lengths}
 
 
 def _fresh(what: str, method: str, *datasets: str, steps: int, tests: tuple[str, ...], **settings: Any) -> Run:
-    sized = {**_lasting(steps), **_SIZE, "training.patch": list(SHAPE_DHW), **settings}
+    sized = {**_lasting(steps, _FRESH_RATE), **_SIZE, "training.patch": list(SHAPE_DHW), **settings}
     return Run(what=what, method=method, datasets=datasets, tests=tests, overrides=sized)
 
 
 def _student(what: str, method: str, dataset: str, teacher: str, **given: Any) -> Run:
     settings = given.pop("settings", {})
-    overrides = {**_lasting(STUDENT_STEPS), **settings}
+    overrides = {**_lasting(STUDENT_STEPS, _STUDENT_RATE), **settings}
     return Run(what=what, method=method, datasets=(dataset,), teachers=(teacher,), overrides=overrides, **given)
 
 
@@ -87,12 +92,17 @@ def _increment(what: str, method: str, **settings: Any) -> Run:
 
 
 def _distilled(what: str, **settings: Any) -> Run:
-    run = _student(what, "ms-kd", "liver", "single-liver", settings=settings)
+    longer = {**_lasting(DISTILLED_STEPS, _STUDENT_RATE), **settings}
+    run = _student(what, "ms-kd", "liver", "single-liver", settings=longer)
     return dataclasses.replace(run, datasets=PARTIAL, teachers=SINGLES, tests=BOTH)
 
 
 def _together(what: str, method: str, **settings: Any) -> Run:
-    return _fresh(what, method, *PARTIAL, steps=FRESH_STEPS, tests=BOTH, **settings)
+    return _fresh(what, method, *PARTIAL, steps=TOGETHER_STEPS, tests=BOTH, **settings)
+
+
+def _dodnet(what: str, method: str, **settings: Any) -> Run:
+    return _together(what, method, **_STANDARDISED, **settings)
 
 
 def _case(number: int, method: str) -> Run:
@@ -111,6 +121,8 @@ CASES = {
     2: ("case-stomach", "case-spleen-single"),
     3: ("case-spleen", "case-stomach-contrast"),
 }
+# a first training as long as the others', and what two prunings add to it
+_PRUNED = {"training.steps": 2 * STUDENT_STEPS}
 _WITHOUT = {"targets": []}
 
 PHANTOM_RUNS: dict[str, Run] = {
@@ -128,17 +140,21 @@ PHANTOM_RUNS: dict[str, Run] = {
     "fine-tune": _increment("fine-tuning", "fine-tune"),
     "specialist": _fresh("the new organ alone, fresh network", "supervised", "b-new", steps=SINGLE_STEPS, tests=BOTH),
     # continual segment: the same teacher and data
-    "continual-segment": _increment("frozen encoder, a decoder for each group, pruned", "continual-segment"),
+    "continual-segment": _increment("frozen encoder, a pruned decoder for each group", "continual-segment", **_PRUNED),
     "cs-no-pruning": _increment("no pruning", "continual-segment", **_WITHOUT),
-    "cs-body-range": _increment("veto outside the organ's range along the body", "continual-segment", body_range=True),
-    "cs-supporting": _increment("the new decoder reads the earlier ones", "continual-segment", supporting=True),
+    "cs-body-range": _increment(
+        "veto outside the organ's range along the body", "continual-segment", body_range=True, **_PRUNED
+    ),
+    "cs-supporting": _increment(
+        "the new decoder reads the earlier ones", "continual-segment", supporting=True, **_PRUNED
+    ),
     # its moving average is of the first model, whose encoder is then frozen
     "teacher-no-ema": _fresh(
         "the teacher without an average", "supervised", "a-old", steps=TEACHER_STEPS, tests=BOTH,
         **{"training.ema": None},
     ),
     "cs-no-ema": dataclasses.replace(
-        _increment("no EMA of the encoder", "continual-segment"), teachers=("teacher-no-ema",)
+        _increment("no EMA of the encoder", "continual-segment", **_PRUNED), teachers=("teacher-no-ema",)
     ),
     # MS-KD: three teachers of one organ each, no labels for the student
     **{
@@ -147,20 +163,20 @@ PHANTOM_RUNS: dict[str, Run] = {
     },
     "ms-kd": _distilled("LW + FW"),
     "ms-kd-lw": _distilled("LW", feature_weight=0.0),
-    "co-training": _together("co-training", "co-training", **{"training.ema": None}, ramp_steps=150),
-    # DoDNet: the same three data sets at once
-    "dodnet": _together("depth 3, width 8, image and task", "dodnet"),
-    "tal": _together("TAL", "tal"),
-    "multi-head": _together("multi-head", "multi-head"),
-    "cond-no": _together("Cond-NO", "cond-no"),
-    "cond-input": _together("Cond-Input", "cond-input"),
-    "cond-dec": _together("Cond-Dec", "cond-dec"),
-    "dodnet-depth-2": _together("depth 2", "dodnet", head_depth=2),
-    "dodnet-depth-4": _together("depth 4", "dodnet", head_depth=4),
-    "dodnet-width-4": _together("width 4", "dodnet", head_width=4),
-    "dodnet-width-16": _together("width 16", "dodnet", head_width=16),
-    "dodnet-task": _together("task alone", "dodnet", controller="task"),
-    "dodnet-image": _together("image alone", "dodnet", controller="image"),
+    "co-training": _together("co-training", "co-training", **{"training.ema": None}, average=0.97, ramp_steps=150),
+    # DoDNet: the same three data sets at once, and the same network but for what is compared
+    "dodnet": _dodnet("depth 3, width 8, image and task", "dodnet"),
+    "tal": _dodnet("TAL", "tal"),
+    "multi-head": _dodnet("multi-head", "multi-head"),
+    "cond-no": _dodnet("Cond-NO", "cond-no"),
+    "cond-input": _dodnet("Cond-Input", "cond-input"),
+    "cond-dec": _dodnet("Cond-Dec", "cond-dec"),
+    "dodnet-depth-2": _dodnet("depth 2", "dodnet", head_depth=2),
+    "dodnet-depth-4": _dodnet("depth 4", "dodnet", head_depth=4),
+    "dodnet-width-4": _dodnet("width 4", "dodnet", head_width=4),
+    "dodnet-width-16": _dodnet("width 16", "dodnet", head_width=16),
+    "dodnet-task": _dodnet("task alone", "dodnet", controller="task"),
+    "dodnet-image": _dodnet("image alone", "dodnet", controller="image"),
     "transfer-scratch": _fresh(
         "another organ from few patients, from scratch", "supervised", "kidney", steps=STUDENT_STEPS,
         tests=("test-kidney",),
@@ -184,6 +200,11 @@ PHANTOM_RUNS: dict[str, Run] = {
     },
 }  # fmt: skip
 
+# as the study's teacher was planned, so that all teachers see scans alike
+_HN_SIZE = {
+    "features": [16, 32, 64, 128, 192], "blocks": [1, 2, 2, 2, 2], "spacing_mm": [2.5, 3.906, 3.906],
+    "training.patch": [64, 64, 64],
+}  # fmt: skip
 _HN_SINGLES = tuple(f"hn-{part}" for part in HEADNECK_PARTS)
 
 
@@ -197,18 +218,18 @@ def _headneck(what: str, method: str, *datasets: str, teachers: tuple[str, ...] 
 
 HEADNECK_RUNS: dict[str, Run] = {
     # as in the head-and-neck study, whose finished run it is where its work folder is given
-    "hn-teacher": _headneck("four organs of site A", "supervised", "site_a"),
+    "hn-teacher": _headneck("four organs of site A", "supervised", "site_a", overrides=_HN_SIZE),
     "hn-lwfseg": _headneck("mandible of site B", "lwfseg", "site_b", teachers=("hn-teacher",)),
     "hn-coriseg": _headneck(
         "mandible of site B", "coriseg", "site_b", teachers=("hn-teacher",), exemplars="hn-coriseg"
     ),
     "hn-continual-segment": _headneck("mandible of site B", "continual-segment", "site_b", teachers=("hn-teacher",)),
     **{
-        f"hn-{part}": _headneck("a third of site A", "supervised", part, overrides={"training.steps": 1000})
+        f"hn-{part}": _headneck("a third of site A", "supervised", part, overrides={**_HN_SIZE, "training.steps": 1000})
         for part in HEADNECK_PARTS
     },
     "hn-ms-kd": _headneck("three teachers of site A", "ms-kd", *HEADNECK_PARTS, teachers=_HN_SINGLES),
-    "hn-dodnet": _headneck("three sites, partly labelled", "dodnet", "site_a", "site_b", "site_c"),
+    "hn-dodnet": _headneck("three sites, partly labelled", "dodnet", "site_a", "site_b", "site_c", overrides=_HN_SIZE),
 }
 RUNS: dict[str, Run] = {**PHANTOM_RUNS, **HEADNECK_RUNS}
 
@@ -234,13 +255,15 @@ def key_of(name: str, seed: int) -> str:
     method = METHODS[run.method]
     preset = next(iter(method.presets))
     facts = {
-        "method": run.method, "recipe": asdict(method.presets[preset].recipe), "seed": seed, "tests": run.tests,
-        "settings": asdict(method.Config()) | dict(method.presets[preset].settings) | dict(run.overrides),
+        "method": run.method, "recipe": recipe_facts(method.presets[preset].recipe), "seed": seed, "tests": run.tests,
+        "settings": setting_facts(
+            asdict(method.Config()) | dict(method.presets[preset].settings) | dict(run.overrides)
+        ),
         "data": [_data_facts(run, dataset) for dataset in (*run.datasets, *run.old_datasets, *run.tests)],
         "vault": asdict(VAULTS[run.exemplars]) if run.exemplars else None,
         "parents": [key_of(parent, seed) for parent in _parents(run)],
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(facts)
 
 
 def parents_of(name: str) -> tuple[str, ...]:

@@ -95,14 +95,14 @@ def suspects(figures: Figures, study: Study) -> Iterator[str]:
         if measured(figures, run) and measured(figures, ablation):
             found = difference(figures, run, ablation, study.test, study.organs)
             if found and found.lost:
-                yield f"BUG? `{run}` loses to its own ablation `{ablation}`: {found}"
+                yield f"BUG? `{run}` loses to `{ablation}` by more than the interval: {found}"
 
 
 def orders(figures: Figures, study: Study) -> tuple[list[str], list[str]]:
     """The rows that the paper has a figure of and that were measured here, best first: by the paper, and by us."""
     ranked = {row: _paper_figure(given, study) for row, (_, given) in study.rows.items() if measured(figures, row)}
     known = {row: value for row, value in ranked.items() if value is not None}
-    theirs = sorted(known, key=lambda row: known[row], reverse=study.higher)
+    theirs = sorted(known, key=lambda row: known[row], reverse=True)
     ours = sorted(known, key=lambda row: -float(np.mean(per_seed(figures, row, study.test, study.organs))))
     return theirs, ours
 

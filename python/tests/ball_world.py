@@ -29,6 +29,8 @@ QUICK: Mapping[str, Any] = {
 FRESH: Mapping[str, Any] = {
     "features": [8, 16], "blocks": [1, 1], "spacing_mm": list(SPACING_MM), "training.patch": [16, 16, 32],
 }  # fmt: skip
+# from random weights there is further to go, and Adam moves a weight by its rate a step at most
+FURTHER: Mapping[str, Any] = {**FRESH, "training.optimizer.lr": 0.03}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,9 @@ def make_ball_world(root: Path) -> BallWorld:
         write_balls(root / organ, (organ,), range(first, first + 6))
         for organ, first in zip(OLD + NEW, (31, 41, 51), strict=True)
     )
-    teacher = trained(root / "teacher", "supervised", (old,), steps=120, overrides=FRESH)
+    teacher = trained(root / "teacher", "supervised", (old,), steps=60, overrides=FURTHER)
     singles = tuple(
-        trained(root / f"teacher-{part.name}", "supervised", (part,), steps=60, overrides=FRESH)
+        trained(root / f"teacher-{part.name}", "supervised", (part,), steps=40, overrides=FURTHER)
         for part in partial[: len(OLD)]
     )
     test = write_balls(root / "test", OLD + NEW, (61, 62, 63))

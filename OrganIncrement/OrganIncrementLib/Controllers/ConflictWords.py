@@ -12,7 +12,7 @@ def conflictRows(segmentation, conflicts) -> tuple[ConflictRow, ...]:
         ConflictRow(
             organs=_("{a} / {b}").format(a=_name(segmentation, one.a), b=_name(segmentation, one.b)),
             volume=volumeText(one.volume_mm3),
-            winner=_("{organ}: {rule}").format(organ=_name(segmentation, one.winner), rule=_rule(one.rule)),
+            winner=_("{organ}, {rule}").format(organ=_name(segmentation, one.winner), rule=_rule(one.rule)),
         )
         for one in conflicts
     )
@@ -21,9 +21,9 @@ def conflictRows(segmentation, conflicts) -> tuple[ConflictRow, ...]:
 def _rule(rule: str) -> str:
     """A rule of the engine; one that is new is shown by its name."""
     words = {
-        "anomaly-over-host": _("it lies in the other"),
-        "confidence": _("its model is surer"),
-        "order": _("both equally sure, named first"),
+        "anomaly-over-host": _("lies in the other"),
+        "confidence": _("surer"),
+        "order": _("equally sure, first"),
     }
     return words.get(rule, rule.replace("-", " ").replace("_", " "))
 

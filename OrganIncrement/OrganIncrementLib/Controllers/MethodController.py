@@ -80,7 +80,8 @@ class MethodController:
 
     def fitting(self) -> tuple[Method, ...]:
         """The methods whose needs fit what is chosen; baselines only where they are wanted, or nothing else fits."""
-        fitting = [m for m in self._methods if not m.missing(self._inputs.given)]
+        given = self._inputs.given
+        fitting = [m for m in self._methods if not m.missing(given)]
         return self._grouped(fitting) or tuple(fitting)
 
     @property
@@ -111,14 +112,9 @@ class MethodController:
 
     def choices(self) -> tuple[Choice, ...]:
         """The methods as entries of a list: first those that fit, then the others with what they need."""
-        fitting = self.fitting()
-        others = self._grouped([m for m in self._methods if m.missing(self._inputs.given)])
-        return tuple(self._choice(m) for m in (*fitting, *others))
-
-    def _choice(self, method: Method) -> Choice:
-        text = _("{name} (baseline)").format(name=method.title) if method.isBaseline else method.title
-        missing = method.missing(self._inputs.given)
-        return Choice(value=method.name, text=text, toolTip=method.summary, missing=missing)
+        given = self._inputs.given
+        others = self._grouped([m for m in self._methods if m.missing(given)])
+        return tuple(_choice(m, m.missing(given)) for m in (*self.fitting(), *others))
 
     def _grouped(self, methods: list[Method]) -> tuple[Method, ...]:
         """Those of papers, then baselines where they are wanted."""
@@ -180,6 +176,11 @@ class MethodController:
 
 def _same(a: Any, b: Any) -> bool:
     return list(a) == list(b) if isinstance(a, list | tuple) and isinstance(b, list | tuple) else a == b
+
+
+def _choice(method: Method, missing: str) -> Choice:
+    text = _("{name} (baseline)").format(name=method.title) if method.isBaseline else method.title
+    return Choice(value=method.name, text=text, toolTip=method.summary, missing=missing)
 
 
 def _worded(name: str) -> str:

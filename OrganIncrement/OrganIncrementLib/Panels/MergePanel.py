@@ -80,7 +80,7 @@ class MergePanel:
         if conflicts is None:
             return
         if conflicts:
-            ui.conflictsLabel.text = _("Both claimed, the largest first ({count}):").format(count=len(conflicts))
+            ui.conflictsLabel.text = _("Claimed twice, the largest first ({count}):").format(count=len(conflicts))
         else:
             ui.conflictsLabel.text = _("✓ No conflicts: no voxel was claimed twice.")
         wasBlocked = table.blockSignals(True)

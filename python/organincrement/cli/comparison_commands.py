@@ -52,10 +52,6 @@ def _add_merge(commands: Commands) -> None:
         help="numbers of the segmentations from 1: who wins a tie, first to last (default: as named)",
     )  # fmt: skip
     merge.add_argument("--resample", action="store_true", help="look others up on the grid of the first one named")
-    merge.add_argument(
-        "--body-origin", type=float, metavar="MM",
-        help="with --model: height (S) that ranges along the body count from; without it they are not looked at",
-    )  # fmt: skip
     merge.add_argument("--device", default="auto", choices=_DEVICES)
     merge.add_argument("--json", action="store_true", help="print conflicts.json instead of the summary")
     merge.set_defaults(command=_merge)
@@ -115,7 +111,7 @@ def _models_request(options: argparse.Namespace, counter: Any) -> Any:
         raise ValueError(f"--uncertainty: with --model, give one of {', '.join(_KINDS)}")
     merging = MergeRequest(
         out=options.out, inputs=(), order=[number - 1 for number in options.order], resample=options.resample,
-        body_origin_mm=options.body_origin, notice=_on_the_side,
+        notice=_on_the_side,
     )  # fmt: skip
     return MergeModelsRequest(
         models=options.model, image=options.image, merging=merging, uncertainty=kinds[0], device=options.device,

@@ -31,8 +31,8 @@ class Costs:
 class Run:
     """One student on the test cases. name: of its plan. old: its organs that its teacher knew.
 
-    taught: whether it had a teacher. before: the teacher's mean Dice by organ. after: the name of the plan whose student
-    was its teacher.
+    taught: whether it had a teacher. before: the teacher's mean Dice by organ. after: the plan whose student was its
+    teacher, by name.
     """
 
     name: str

@@ -63,18 +63,11 @@ def render_comparison(
 ) -> str:
     """One HTML page. Args: runs, tests, teachers: with organs by their ids in `organs`."""
     order = standings(runs)
-    best = ranked(order)[0].name if order else ""
+    best = ranked(order)[0].name
     old, new = _groups(runs, organs)
     teacher = _teacher_row(teachers, old)
     methods = [*([teacher] if teacher else []), *(_method_row(s, best) for s in order)]
     story = Story(title="", intro=(), old=old, new=new, methods=methods)
-    dice = {s.name: case_dice(run for run in runs if run.name == s.name) for s in order}
-    charts = [
-        case_chart(f"{title} organs: mean Dice (%) over {len(group)}, a dot a case", dice, group)
-        for title, group in (("Old", old), ("New", new))
-    ]
-    dots = dot_chart(story.organs, methods)
-    looks = {name: look for look, name in dots.legend}
     first = [test for test in tests if len(tests) <= _MOST_TESTS or best in (test.a, test.b)]
     return render_page(
         "comparison.html",
@@ -83,20 +76,34 @@ def render_comparison(
         intro=(verdict,),
         facts=_facts(runs, order, dataset),
         plans=[_plan_line(s, order, best) for s in order],
-        trade=trade_off(order, looks, teacher.old_mean if teacher else NAN),
-        charts=[chart for chart in charts if chart],
         story=story,
         methods=method_lines(story),
-        dots=dots if story.organs else None,
+        **_charts(runs, order, story, teacher.old_mean if teacher else NAN),
         forgetting=forgetting_lines(story),
         names={organ.id: organ for organ in organs.organs},
         tests=first,
-        other_tests=[test for test in tests if test not in first] if len(first) < len(tests) else [],
+        other_tests=[test for test in tests if test not in first],
         chains=_chains(runs, teachers, organs),
         notes=[*notes, *_notes(runs)],
         links=(),
         made="",
     )
+
+
+def _charts(runs: Sequence[Run], order: Sequence[Standing], story: Story, teacher_old: float) -> dict[str, object]:
+    """Kept against gained, the cases of old and of new organs, and every organ."""
+    dice = {s.name: case_dice(run for run in runs if run.name == s.name) for s in order}
+    cases = [
+        case_chart(f"{title} organs: mean Dice (%) over {len(group)}, a dot a case", dice, group)
+        for title, group in (("Old", story.old), ("New", story.new))
+    ]
+    dots = dot_chart(story.organs, story.methods)
+    looks = {name: look for look, name in dots.legend}
+    return {
+        "trade": trade_off(order, looks, teacher_old),
+        "charts": [chart for chart in cases if chart],
+        "dots": dots if story.organs else None,
+    }
 
 
 def _groups(runs: Sequence[Run], organs: LabelSpace) -> tuple[list[Organ], list[Organ]]:

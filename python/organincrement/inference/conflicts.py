@@ -4,6 +4,7 @@ A conflict is a connected region of voxels in which the same organ won over the 
 counts once for each organ that lost there, however many segmentations claimed it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -50,21 +51,24 @@ class ConflictLog:
             claims = np.where(labels_IN == loser_N, confidence_IN, 0).max(0)
             rule_N = np.where(highest_N > claims, 0, np.where(highest_N == claims, 1, 2))
             rule_N[self._host_of[winner_N] == loser_N] = 2
-            self._file(places[lost], np.stack([winner_N[lost], loser_N[lost], rule_N[lost]]))
+            self._file(places[lost], winner_N[lost], loser_N[lost], rule_N[lost])
 
-    def _file(self, places: NDArray[np.int64], keys_3N: NDArray) -> None:
-        for key in np.unique(keys_3N, axis=1).T:
-            here = (keys_3N == key[:, None]).all(0)
-            winner, loser, rule = (int(part) for part in key)
-            self._places.setdefault((winner, loser, rule), []).append(places[here])
+    def _file(self, places: NDArray[np.int64], winner_N: NDArray, loser_N: NDArray, rule_N: NDArray) -> None:
+        small = places.astype(np.int32) if places[-1] < 2**31 else places  # there may be millions
+        base = 1 + len(self._organs)
+        codes = (winner_N.astype(np.int64) * base + loser_N) * len(RULES) + rule_N
+        for code in np.unique(codes).tolist():
+            pair, rule = divmod(code, len(RULES))
+            self._places.setdefault((*divmod(pair, base), rule), []).append(small[codes == code])
 
     def found(self, grid: Volume) -> list[MergeConflict]:
-        """All conflicts, the largest first, on the grid of the whole volume."""
-        conflicts = [
-            self._conflict(key, volume_mm3, centre)
-            for key, parts in self._places.items()
-            for volume_mm3, centre in _regions(np.concatenate(parts), grid)
-        ]
+        """All conflicts, the largest first, on the grid of the whole volume; their voxels are then forgotten."""
+        conflicts = []
+        while self._places:
+            key, parts = self._places.popitem()
+            places = np.concatenate(parts)
+            parts.clear()
+            conflicts += [self._conflict(key, volume_mm3, centre) for volume_mm3, centre in _regions(places, grid)]
         return sorted(conflicts, key=lambda c: (-c.volume_mm3, c.a, c.b, c.center_ras_mm))
 
     def _conflict(self, key: Key, volume_mm3: float, centre: Point) -> MergeConflict:
@@ -81,9 +85,11 @@ def as_document(conflicts: Sequence[MergeConflict]) -> Conflicts:
     return Conflicts(conflicts=tuple(conflicts[:MOST_CONFLICTS]))
 
 
-def _regions(places: NDArray[np.int64], grid: Volume) -> Iterator[tuple[float, Point]]:
+def _regions(places: NDArray[np.integer], grid: Volume) -> Iterator[tuple[float, Point]]:
     """Volume and centre of each connected region of these voxels."""
-    index_3N = np.stack(np.unravel_index(places, grid.shape_DHW))
+    _, height, width = grid.shape_DHW
+    index_3N = np.empty((3, places.size), np.int32)
+    index_3N[0], index_3N[1], index_3N[2] = places // (height * width), places // width % height, places % width
     numbers = _numbers(index_3N)
     sizes = np.bincount(numbers)
     sums = np.stack([np.bincount(numbers, axis) for axis in index_3N])
@@ -95,13 +101,13 @@ def _regions(places: NDArray[np.int64], grid: Volume) -> Iterator[tuple[float, P
         yield round(float(sizes[number] * voxel_mm3), 2), (r, a, s)
 
 
-def _numbers(index_3N: NDArray[np.int64]) -> NDArray[np.int64]:
+def _numbers(index_3N: NDArray[np.int32]) -> NDArray[np.int32]:
     """The number of the region that each voxel is in."""
     first, last = index_3N.min(1), index_3N.max(1)
-    shape = tuple(last - first + 1)
-    if int(np.prod(shape)) > _MOST_BOX_VOXELS:
-        return np.ones(index_3N.shape[1], np.int64)
+    shape = tuple((last - first + 1).tolist())
+    if math.prod(shape) > _MOST_BOX_VOXELS:
+        return np.ones(index_3N.shape[1], np.int32)
     inside = tuple(index_3N - first[:, None])
     mask = np.zeros(shape, bool)
     mask[inside] = True
-    return ndimage.label(mask, _FACE_AND_EDGE_NEIGHBOURS)[0][inside].astype(np.int64)
+    return ndimage.label(mask, _FACE_AND_EDGE_NEIGHBOURS)[0][inside]

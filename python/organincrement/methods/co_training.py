@@ -16,7 +16,7 @@ The paper is not at hand but for its abstract; chosen here:
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,14 +70,14 @@ class CoTraining(ContinualMethod):
 
     def freeze(self, student: nn.Module, phase: int) -> None:
         """The averages follow, they are not trained."""
-        student.means.requires_grad_(False)
+        cast(CoTrained, student).means.requires_grad_(False)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """The labels' terms and the other's, of both networks."""
-        terms = [self._of_one(student, own, batch) for own in range(2)]
+        terms = [self._of_one(cast(CoTrained, student), own, batch) for own in range(2)]
         return LossTerms(terms={name: terms[0][name] + terms[1][name] for name in terms[0]})
 
-    def _of_one(self, student: nn.Module, own: int, batch: Batch) -> dict[str, Tensor]:
+    def _of_one(self, student: CoTrained, own: int, batch: Batch) -> dict[str, Tensor]:
         c, labels, annotated = self.inputs.config, batch.labels_BDHW, batch.annotated_BL
         log_p = student.networks[own](batch.image_BCDHW).float().log_softmax(1)
         terms = partly_labelled_terms(labels, log_p, annotated, c.dice_weight)
@@ -95,8 +95,8 @@ class CoTraining(ContinualMethod):
 
     def after_step(self, student: nn.Module) -> None:
         """Each average moves towards its network."""
-        student.update(self.inputs.config.average)
+        cast(CoTrained, student).update(self.inputs.config.average)
 
     def product(self, network: nn.Module) -> Product:
         """The first network's average."""
-        return Product(network=network.means[0], spec=self.inputs.network, head=self.inputs.head)
+        return Product(network=cast(CoTrained, network).means[0], spec=self.inputs.network, head=self.inputs.head)

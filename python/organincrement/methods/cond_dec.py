@@ -1,7 +1,11 @@
 """Cond-Dec: DoDNet's network with a fixed head, told of the task at every level of the decoder.
 
 The input of each level is [x; T], T the task, one-hot, each entry a map of one value; trained with DoDNet's loss on the
-labelled tasks of each sample. The encoder runs once, the decoder once for every task.
+labelled tasks of each sample:
+
+    L = mean of Dice loss + binary cross entropy over the pairs of a sample and a map that are labelled there
+
+The encoder runs once, the decoder once for every task.
 
 Reference: K. Dmitriev and A. E. Kaufman, "Learning multi-class segmentations from single-class datasets", CVPR 2019, as
 compared in section 4.3 of DoDNet (arXiv 2011.10217).

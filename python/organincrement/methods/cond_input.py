@@ -1,7 +1,11 @@
 """Cond-Input: DoDNet's network with a fixed head, told of the task beside the image.
 
 The input is [X; T], T the task, one-hot, each entry a map of one value; p = sigmoid(h(f([X; T]))), trained with
-DoDNet's loss on the labelled tasks of each sample. Every task takes a pass of its own through the whole network.
+DoDNet's loss on the labelled tasks of each sample:
+
+    L = mean of Dice loss + binary cross entropy over the pairs of a sample and a map that are labelled there
+
+Every task takes a pass of its own through the whole network.
 
 Reference: Q. Chen, J. Xu, V. Koltun, "Fast image processing with fully-convolutional networks", ICCV 2017, as compared
 in section 4.3 of DoDNet (arXiv 2011.10217).

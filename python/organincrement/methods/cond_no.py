@@ -1,7 +1,10 @@
 """Cond-NO: DoDNet's network with one fixed head and no word of the task, the lower bound of its comparison.
 
-The two maps are the same for all tasks: p = sigmoid(h(M)), trained with DoDNet's loss on whatever is labelled in a
-sample. So the network cannot know which organ is asked for, and shows all of them for each.
+The two maps are the same for all tasks: p = sigmoid(h(M)), trained with DoDNet's loss on whatever is labelled:
+
+    L = mean of Dice loss + binary cross entropy over the pairs of a sample and a map that are labelled there
+
+So the network cannot know which organ is asked for, and shows all of them for each.
 
 Reference: section 4.3 of DoDNet (arXiv 2011.10217), which only names it.
 

@@ -1,24 +1,22 @@
 """Continual Segment: a frozen encoder, and a decoder of its own for every group of organs.
 
 The encoder and the decoders that are there are never trained again: what they say of the old organs cannot change, and
-forgetting can come from merging alone. The new decoder has a softmax over background and the new organs:
+forgetting can come from merging alone. The new decoder has a softmax of its own, over background and the new organs:
 
     L = CE + Dice, and once it is pruned + w KL(p_unpruned || p)
 
 For each target s in turn, the round(s n) smallest of the decoder's n convolution weights go (no norm, bias or output),
-those gone before first; the others return to their first values and are trained again. That is accepted while
+those gone before first; the others return to their first values (`rewind`) and are trained again. Accepted while
 mean(Dice of the last `window` validations before) - Dice after <= drop; at the first that is not, the last accepted
 decoder stays. It is stored sparse. Merging: `inference/merging.py`; veto: `inference/body_range.py`.
 
 Reference: X. Ji et al., arXiv 2302.00162, of which the abstract is at hand; the rest is ours or a later version's.
 
 Ambiguous in the paper, and chosen here:
-- The architecture search: pruning with rewinding. The fall of 2 % is absolute, of the new organs' Dice.
-- The new decoder starts fresh (paper), or as the one before it (practical: learns sooner).
-- The encoder's moving average (0.99 for a tenth of the steps, then 0.999) is of the first model: `supervised` with
-  training.ema 0.999 and training.schedule.ema_first 0.99. Later it would change what the old decoders say.
-- A pruning takes `retraining` and `recovery` of the first training's steps (50 epochs of 1000); none without held-back
-  cases, as nothing tells whether to accept it.
+- The architecture search: pruning (none without held-back cases). The fall of 2 % is absolute, of the new Dice.
+- The start: fresh (paper), or as the first decoder, which is never pruned (practical, which does not rewind either).
+- The encoder's moving average (0.99 for a tenth of the steps, then 0.999) is the first model's: `supervised` with
+  training.ema 0.999, training.schedule.ema_first 0.99. Later it would change what the old decoders say.
 """
 
 from collections.abc import Sequence
@@ -28,6 +26,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from organincrement.evaluation.acceptance import reference_score
 from organincrement.losses.divergence import kl_divergence
 from organincrement.methods.decoder_student import DecoderStudent
 from organincrement.methods.decoders import AddsDecoder
@@ -43,7 +42,7 @@ from organincrement.methods.protocol import (
     Preset,
     setting,
 )  # fmt: skip
-from organincrement.methods.recipes import FROM_TEACHER, PAPER_DECODER
+from organincrement.methods.recipes import FROM_TEACHER, PAPER_DECODER, PAPER_TARGETS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +54,10 @@ class ContinualSegmentConfig:
     distillation_weight: float = setting(1.0, "weight of the unpruned decoder's answers once pruned", low=0)
     drop: float = setting(0.02, "fall of the Dice up to which a pruning is accepted", low=0, high=1)
     window: int = setting(1, "validations before a pruning against whose mean it is held", low=1)
+    rewind: bool = setting(False, "whether what stays after a pruning goes back to its first values")
     retraining: float = setting(0.5, "steps after each pruning, as a share of the first training's", low=0.01)
-    recovery: float = setting(0.05, "steps after those, as a share of the first training's", low=0)
-    start: str = setting("previous", "first weights of the new decoder", choices=("previous", "fresh"))
+    recovery: float = setting(0.05, "steps after those, likewise; the paper has 50 epochs", low=0)
+    start: str = setting("first", "start of the new decoder: as the first one, or fresh", choices=("first", "fresh"))
     supporting: bool = setting(False, "whether the new decoder reads the features of the earlier ones")
     body_range: bool = setting(False, "veto new organs outside their range along the body (if scans share an origin)")
 
@@ -79,8 +79,7 @@ class ContinualSegment(AddsDecoder):
         "practical": Preset(recipe=FROM_TEACHER),
         "paper": Preset(
             recipe=PAPER_DECODER, note="all targets; the length is ours",
-            settings={"targets": (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.998), "window": 10, "retraining": 1.0,
-                      "start": "fresh"},
+            settings={"start": "fresh", "rewind": True, "window": 10, "retraining": 1.0, "targets": PAPER_TARGETS},
         ),
     }  # fmt: skip
 
@@ -99,23 +98,23 @@ class ContinualSegment(AddsDecoder):
         """Of the new decoder alone: to it, all but its own organs are background."""
         assert isinstance(student, DecoderStudent)
         logits, unpruned = student.new_logits(batch.image_BCDHW)
-        log_p = logits.float().log_softmax(1)
+        log_p = logits.log_softmax(1)
         terms = labelled_terms(batch.labels_BDHW, log_p, self.config.dice_weight)
         if unpruned is not None:
-            distilled = kl_divergence(unpruned.float().log_softmax(1), log_p).mean()
-            terms["distillation"] = self.config.distillation_weight * distilled
+            divergence = kl_divergence(unpruned.log_softmax(1), log_p).mean()
+            terms["distillation"] = self.config.distillation_weight * divergence
         return LossTerms(terms=terms)
 
     def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
         """Accept the decoder as it is, or end; then prune it to the phase's target and rewind it."""
         assert isinstance(student, DecoderStudent)
-        if not scores or not student.accept(scores, self.config.drop):
-            return False
-        student.prune(self.config.targets[phase - 1], scores, self.config.window)
-        return True
+        accepted = student.accept(scores, self.config.drop)
+        if accepted:
+            reference = reference_score(scores, self.config.window)
+            student.prune(self.config.targets[phase - 1], reference, self.config.rewind)
+        return accepted
 
     def settle(self, network: nn.Module, scores: Sequence[float]) -> None:
         """Accept the last target's decoder, or keep the one before."""
         assert isinstance(network, DecoderStudent)
-        if scores:
-            network.accept(scores, self.config.drop)
+        network.accept(scores, self.config.drop)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from organincrement.evaluation.acceptance import is_accepted, reference_score
+from organincrement.evaluation.acceptance import is_accepted
 from organincrement.networks.multi_decoder import Decoder, MultiDecoder
 from organincrement.networks.pruning import apply_masks, magnitude_masks, prunable
 
@@ -53,34 +53,38 @@ class DecoderStudent(nn.Module):
         return self.network(x_BCDHW)
 
     def new_logits(self, x_BCDHW: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The new decoder's logits; once it is pruned, with those of the unpruned one, a constant."""
+        """The new decoder's logits, float32; once it is pruned, with those of the unpruned one, a constant."""
         with torch.no_grad():
             skips = self.network.encoder(x_BCDHW)
             reads = self.network.decoded(skips, -1) if len(self.decoder.supports) else []
             earlier = [features for _, features in reads]
-            unpruned = self.unpruned(skips, earlier)[0] if self.pruned else None
-        return self.decoder(skips, earlier)[0], unpruned
+            unpruned = self.unpruned(skips, earlier)[0].float() if self.pruned else None
+        return self.decoder(skips, earlier)[0].float(), unpruned
 
     def mask(self) -> None:
         """Keep what is pruned at 0."""
         apply_masks(prunable(self.decoder), self._masks())
 
     @torch.no_grad()
-    def prune(self, sparsity: float, scores: Sequence[float], window: int) -> None:
-        """Prune the decoder, which has been accepted, and rewind what stays to its first weights."""
+    def prune(self, sparsity: float, reference: float, rewind: bool) -> None:
+        """Prune the decoder, which has been accepted. Args: rewind: what stays goes back to its first weights."""
         if not self.pruned:
             self.unpruned.load_state_dict(self.decoder.state_dict())
         weights = prunable(self.decoder)
         for mask, kept in zip(self._masks(), magnitude_masks(weights, sparsity, self._masks()), strict=True):
             mask.copy_(kept)
-        self.decoder.load_state_dict(self.initial.state_dict())
+        if rewind:
+            self.decoder.load_state_dict(self.initial.state_dict())
         self.mask()
         self.pruned.fill_(True)
-        self.reference.fill_(reference_score(scores, window))
+        self.reference.fill_(reference)
 
     def accept(self, scores: Sequence[float], drop: float) -> bool:
-        """Take the present decoder for the accepted one, unless its last score has fallen by more than `drop`."""
-        if self.pruned and not is_accepted(float(self.reference), scores[-1], drop):
+        """Take the present decoder for the accepted one, unless its last score has fallen by more than `drop`.
+
+        Without scores there is nothing to accept by.
+        """
+        if not scores or (self.pruned and not is_accepted(float(self.reference), scores[-1], drop)):
             return False
         self.accepted.load_state_dict(self.decoder.state_dict())
         return True

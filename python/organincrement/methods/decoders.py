@@ -19,7 +19,7 @@ from organincrement.networks.sizing import NetworkSpec
 class AddsDecoder(ContinualMethod):
     """A method that adds a decoder and trains nothing else. Its Config has the fields `start` and `supporting`.
 
-    start: `previous`: the new decoder, but for its output, begins as the one before it; or `fresh`.
+    start: `first`: the new decoder, but for its output, begins as the first, which is never pruned; or `fresh`.
     """
 
     @classmethod
@@ -96,9 +96,9 @@ def student_network(inputs: MethodInputs, start: str) -> MultiDecoder:
     """The planned network with the teacher's weights, on the inputs' device. Args: start: see AddsDecoder."""
     network = build_network(inputs.network.kind, inputs.network.args)
     state = as_decoders({name: weight.cpu() for name, weight in inputs.teachers[0].network.state_dict().items()})
-    if start == "previous":
-        before, new = f"decoders.{len(network.decoders) - 2}.", f"decoders.{len(network.decoders) - 1}."  # type: ignore[arg-type]
-        copied = {n: w for n, w in state.items() if n.startswith((f"{before}stages.", f"{before}transpconvs."))}
-        state |= {new + name.removeprefix(before): weight for name, weight in copied.items()}
+    if start == "first":
+        first, new = "decoders.0.", f"decoders.{len(network.decoders) - 1}."  # type: ignore[arg-type]
+        copied = {n: w for n, w in state.items() if n.startswith((f"{first}stages.", f"{first}transpconvs."))}
+        state |= {new + name.removeprefix(first): weight for name, weight in copied.items()}
     network.load_state_dict({**network.state_dict(), **state})
     return network.to(inputs.device)  # type: ignore[return-value]

@@ -1,10 +1,13 @@
 """DoDNet: one network for many partly labelled data sets, whose head is made anew for each image and task.
 
 Encoder and decoder give F and 8 maps M. A controller makes the 162 parameters of a head of three 1x1x1 convolutions
-(8, 8, 2 channels) from the image and the task T, one-hot: omega = phi([GAP(F); T]), P = ((M * w1) * w2) * w3. P has two
-maps for each task, organ and anomaly, each a sigmoid of its own. Loss, over the pairs of a sample and a map that are
-labelled there: 1 - 2 sum(p y) / (sum p + sum y + eps) + binary cross entropy. Eq. 3 to 8 of the paper. At inference one
-pass through encoder and decoder serves the heads of all tasks.
+(8, 8, 2 channels) from the image and the task T, one-hot: omega = phi([GAP(F); T]), P = ((M * w1) * w2) * w3 (eq. 3 to
+7). P has two maps for each task, organ and anomaly, each a sigmoid of its own. Over the pairs of a sample and a map
+that are labelled there:
+
+    L = mean of 1 - 2 sum(p y) / (sum p + sum y + eps) + binary cross entropy          (eq. 8)
+
+At inference one pass through encoder and decoder serves the heads of all tasks.
 
 Reference: J. Zhang, Y. Xie, Y. Xia, C. Shen: DoDNet: learning to segment multi-organ and tumors from multiple partially
 labeled datasets. CVPR 2021, arXiv 2011.10217. Written from the paper; its code was not looked at.

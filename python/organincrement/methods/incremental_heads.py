@@ -74,7 +74,8 @@ class IncrementalHeads(ContinualMethod):
     @classmethod
     def plan_head(cls, transition: LabelTransition, teachers: Sequence[ModelManifest]) -> Head:
         """The teacher's heads without what is merged away, then one of the new organs."""
-        parts = _old_heads(cls.name, teachers[0])
+        layer = output_layer(NetworkSpec(kind=teachers[0].network.kind, args=dict(teachers[0].network.args)))
+        parts = _old_heads(cls.name, teachers[0], layer)
         for source, target in transition.merges.items():
             if not any({source, target} <= set(part) for part in parts):
                 raise MethodError(
@@ -82,7 +83,6 @@ class IncrementalHeads(ContinualMethod):
                     f"'{cls.name}' teaches one by one; leave that merge out"
                 )
         kept = [tuple(organ for organ in part if organ not in transition.merges) for part in parts]
-        layer = output_layer(NetworkSpec(kind=teachers[0].network.kind, args=dict(teachers[0].network.args)))
         return MultiHead(heads=tuple(OrganHead(organs=organs, prefix=layer) for organs in (*kept, transition.new.ids)))
 
     @classmethod
@@ -131,15 +131,15 @@ class IncrementalHeads(ContinualMethod):
         return found
 
 
-def _old_heads(method: str, teacher: ModelManifest) -> tuple[tuple[str, ...], ...]:
+def _old_heads(method: str, teacher: ModelManifest, layer: str) -> tuple[tuple[str, ...], ...]:
     match teacher.head:
         case SoftmaxHead():
             return (teacher.label_space.ids,)
-        case MultiHead():
-            return tuple(part.organs for part in teacher.head.heads)
+        case MultiHead(heads=heads) if {part.prefix for part in heads} == {layer}:
+            return tuple(part.organs for part in heads)
     raise MethodError(
-        f"method '{method}' goes on from a teacher with one softmax or several; '{teacher.name}' has a head of kind "
-        f"'{teacher.head.kind}': choose continual-segment for it, or another teacher"
+        f"method '{method}' goes on from a teacher whose one output layer holds a softmax or several; '{teacher.name}' "
+        f"has a head of kind '{teacher.head.kind}' that is built otherwise: choose another teacher, or another method"
     )
 
 

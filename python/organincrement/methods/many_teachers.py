@@ -11,7 +11,7 @@ from organincrement.contract.model import ModelManifest
 from organincrement.methods.protocol import MethodError
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.networks.errors import NetworkError
-from organincrement.networks.sizing import NetworkSpec
+from organincrement.networks.sizing import NetworkSpec, patch_multiple
 from organincrement.networks.stages import StageFeatures, stage_channels
 
 
@@ -27,6 +27,12 @@ class Opinion:
     log_q_BKDHW: Tensor
     features_BFDHW: Tensor | None
 
+    @property
+    def features(self) -> Tensor:
+        """Those that were asked for."""
+        assert self.features_BFDHW is not None
+        return self.features_BFDHW
+
 
 def opinion_of(teacher: FrozenTeacher, image_BCDHW: Tensor, level: int | None) -> Opinion:
     """What a teacher says of an image. Args: level: of its decoder's features; None: without."""
@@ -39,19 +45,33 @@ def opinion_of(teacher: FrozenTeacher, image_BCDHW: Tensor, level: int | None) -
 
 def mean_organs(opinions: Sequence[Opinion]) -> Tensor:
     """Probability of each old organ, (B, K, D, H, W): the mean over the teachers that know it."""
-    total = sum(opinion.log_q_BKDHW[:, 1:].exp() for opinion in opinions)
-    known = [sum(organ in opinion.organs for opinion in opinions) for organ in range(1, total.shape[1] + 1)]  # type: ignore[union-attr]
-    return total / torch.tensor(known, device=total.device).clamp_min(1)[:, None, None, None]  # type: ignore[union-attr, no-any-return]
+    total = torch.stack([opinion.log_q_BKDHW[:, 1:].exp() for opinion in opinions]).sum(0)
+    known = [sum(organ in opinion.organs for opinion in opinions) for organ in range(1, total.shape[1] + 1)]
+    return total / torch.tensor(known, device=total.device).clamp_min(1)[:, None, None, None]
 
 
-def check_features(teachers: Sequence[ModelManifest], level: int) -> None:
-    """Refuse teachers whose features at a level cannot be compared with the student's, which is built like the first.
+def check_teachers(teachers: Sequence[ModelManifest], level: int | None) -> None:
+    """Refuse teachers that cannot see the first one's patch, or whose features cannot be compared with its own.
 
-    Raises: MethodError naming the two that differ, or a teacher without such a level.
+    Args: level: of the decoder's features, None where they are not asked for.
+    Raises: MethodError naming the teacher that does not fit, or has no such level.
     """
+    specs = [NetworkSpec(kind=teacher.network.kind, args=dict(teacher.network.args)) for teacher in teachers]
+    patch = teachers[0].inference.patch
+    for teacher, spec in zip(teachers, specs, strict=True):
+        multiple = patch_multiple(spec)
+        if any(edge % factor for edge, factor in zip(patch, multiple, strict=True)):
+            raise MethodError(
+                f"teacher '{teacher.name}' sees patches of multiples of {list(multiple)}, and '{teachers[0].name}' is "
+                f"of {list(patch)}: name first the teacher with the larger multiples"
+            )
+    if level is not None:
+        _check_features(teachers, specs, level)
+
+
+def _check_features(teachers: Sequence[ModelManifest], specs: Sequence[NetworkSpec], level: int) -> None:
     widths = []
-    for teacher in teachers:
-        spec = NetworkSpec(kind=teacher.network.kind, args=dict(teacher.network.args))
+    for teacher, spec in zip(teachers, specs, strict=True):
         try:
             widths.append(stage_channels(spec, level))
         except NetworkError as error:

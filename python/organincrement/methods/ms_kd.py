@@ -13,7 +13,9 @@ Ambiguous in the paper, and chosen here:
 - Features are what the decoder's stage at level l puts out, after its last non-linearity (`networks/stages.py`).
 - A teacher may have several organs, and share some with others (ours): q_hat has its own channels, M^k any of them.
 - Organs that only labels know are background to the teachers and learn from the scans searched for them (ours).
-- The student's start is not given: fresh to the letter, the first teacher's weights in the practical preset.
+- The student's start is not given: fresh to the letter, the first teacher's weights in the practical preset. FW slows
+  a fresh one at first: on small balls 60 % Dice with it after 250 steps, 82 without; on the teacher's weights and with
+  the soft Dice 91 and 88 % after 100.
 """
 
 from collections.abc import Sequence
@@ -28,7 +30,7 @@ from organincrement.contract.model import ModelManifest
 from organincrement.losses import mskd
 from organincrement.losses.alignment import fold_new_into_background
 from organincrement.losses.overlap import soft_dice_of
-from organincrement.methods.many_teachers import Opinion, check_features, mean_organs, opinion_of
+from organincrement.methods.many_teachers import Opinion, check_teachers, mean_organs, opinion_of
 from organincrement.methods.partly_labelled import new_organ_terms
 from organincrement.methods.protocol import Batch, Citation, ContinualMethod, LossTerms, Needs, Preset, setting
 from organincrement.methods.recipes import FROM_TEACHER, PAPER_MSKD, PAPER_MSKD_NOTE
@@ -75,11 +77,9 @@ class MsKd(ContinualMethod):
     def plan_network(
         cls, config: Any, transition: LabelTransition, teachers: Sequence[ModelManifest], channels: int
     ) -> NetworkSpec:
-        """As the first teacher's. Raises: MethodError, too where the teachers' features cannot be compared."""
-        network = super().plan_network(config, transition, teachers, channels)
-        if config.feature_weight:
-            check_features(teachers, config.feature_level)
-        return network
+        """As the first teacher's. Raises: MethodError where that has another head, or they do not fit together."""
+        check_teachers(teachers, config.feature_level if config.feature_weight else None)
+        return super().plan_network(config, transition, teachers, channels)
 
     def build_student(self) -> nn.Module:
         """The first teacher's trunk, or a fresh network of its kind."""
@@ -103,9 +103,8 @@ class MsKd(ContinualMethod):
             rest = mskd.logit_term(mskd.mean_teacher(log_q), log_p_old, mskd.background_region(regions))
             terms |= {"organs": c.logit_weight * organs, "background": c.logit_weight * c.background_weight * rest}
         if stage is not None:
-            own, theirs = stage.features.float(), [opinion.features_BFDHW for opinion in opinions]
-            features = sum(mskd.feature_term(f, own, m) for f, m in zip(theirs, regions, strict=True))
-            terms["features"] = c.feature_weight * features
+            own, pairs = stage.features.float(), zip(opinions, regions, strict=True)
+            terms["features"] = c.feature_weight * sum(mskd.feature_term(o.features, own, m) for o, m in pairs)
         if c.organ_dice_weight:
             terms["organ_dice"] = c.organ_dice_weight * soft_dice_of(mean_organs(opinions), log_p_old.exp()[:, 1:])
         if self.inputs.transition.new_count:

@@ -1,7 +1,10 @@
 """Multi-head: one encoder, and for each task a decoder of its own with half the channels.
 
-A sample trains the encoder and the decoders of the tasks that are labelled in it, with DoDNet's loss; the other
-decoders do not run. At inference the encoder runs once, then all decoders.
+A sample trains the encoder and the decoders of the tasks that are labelled in it, with DoDNet's loss:
+
+    L = mean of Dice loss + binary cross entropy over the pairs of a sample and a map that are labelled there
+
+The other decoders do not run. At inference the encoder runs once, then all decoders.
 
 Reference: S. Chen, K. Ma, Y. Zheng, "Med3D: transfer learning for 3D medical image analysis", arXiv 1904.00625, as
 compared in section 4.3 of DoDNet (arXiv 2011.10217).

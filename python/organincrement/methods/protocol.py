@@ -54,13 +54,14 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How the trainer runs a preset by default; every field can be changed in the plan."""
+    """How the trainer runs a preset by default; every field can be changed in the plan. No patch: as memory allows."""
 
     steps: int
     batch: int
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
     ema: float | None = None
+    patch: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,9 @@ FROM_TEACHER = Recipe(
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 20}, ema=0.99,
 )  # fmt: skip
 
+# arXiv 2302.00162, a later version: shares of a decoder's weights that are pruned, one after another
+PAPER_TARGETS = (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.998)
+
 # arXiv 2302.00162: optimiser and averages; the length is ours, nnU-Net's 1000 epochs for each phase
 PAPER_DECODER = Recipe(
     steps=2_000_000, batch=2,

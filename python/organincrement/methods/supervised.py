@@ -4,6 +4,11 @@
 
 Networks are nnU-Net's and MONAI's; size, patch and voxel spacing are planned from the data and the memory. No deep
 supervision; intensities are clipped to a fixed window instead of the data's percentiles (ours).
+
+With `dimensions` 2 the network sees axial slices one by one (kernels 1x3x3, patches of one slice at the scans' own
+distance), and every method that goes on from such a teacher is 2-D as well. The preset `slices` is the 2-D U-Net of
+LwfSeg and MS-KD: 64 filters, doubled at each of 4 levels, batch normalisation, ReLU, dropout 0.5 at the coarsest.
+Theirs pools by maximum, this one by strided convolutions (ours).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """TAL: one softmax over the organs of all data sets, with a target adaptive loss where some were not looked for.
 
-In each sample p'(background) = p(background) + sum of p over the organs that were not looked for in it; cross entropy
-and soft Dice then compare p' with the labels that there are.
+In each sample the organs that were not looked for count as background, p'(0) = p(0) + sum of their p, and
+
+    L = CE(g, p') + Dice(g, p')
 
 Reference: X. Fang and P. Yan, "Multi-organ segmentation over partially labeled datasets with multi-scale feature
 abstraction", IEEE Transactions on Medical Imaging 39, 2020, as compared in section 4.3 of DoDNet (arXiv 2011.10217).

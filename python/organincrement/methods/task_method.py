@@ -33,7 +33,7 @@ HEAD_WIDTH, HEAD_DEPTH = 8, 3
 PAPER_DODNET = Recipe(
     steps=460_000, batch=2,
     optimizer={"name": "sgd", "lr": 0.01, "momentum": 0.99, "nesterov": True, "weight_decay": 0.0},
-    schedule={"name": "poly", "power": 0.9, "warmup_steps": 0},
+    schedule={"name": "poly", "power": 0.9, "warmup_steps": 0}, patch=(64, 192, 192),
 )  # fmt: skip
 PAPER_SETTINGS: Mapping[str, Any] = {
     "features": (32, 64, 128, 256, 256),
@@ -45,7 +45,7 @@ PRESETS = {
     "paper": Preset(
         recipe=PAPER_DODNET,
         settings=PAPER_SETTINGS,
-        note="size and schedule of arXiv 2011.10217; its patch is training.patch 64, 192, 192",
+        note="size, patch, grid and schedule of arXiv 2011.10217",
     ),
 }
 DODNET = Citation(

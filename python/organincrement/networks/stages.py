@@ -6,12 +6,13 @@ halves):
     PlainConvUNet, ResidualEncoderUNet: encoder.stages[-1], and decoder.stages[-1 - l] after its last non-linearity
     DynUNet: bottleneck, and upsamples[-1 - l], the same
     SegResNet: down_layers[-1], and up_layers[-1 - l] after its last residual sum
+    PreActUNet, DoDNet: encoder.bottleneck, and decoder.blocks[l] after its residual sum
+    MultiDecoder, TaskDecoders: the bottleneck of their encoder; which decoder's stage would be meant is not said
 
-The coarsest level has no stage of the decoder; there the bottleneck stands for it.
-A network that is none of these takes part by calling its parts as one of them does.
+The coarsest level has no stage of the decoder; there the bottleneck stands for it. A network that is none of these
+takes part by calling its parts as one of them does.
 """
 
-from collections.abc import Sequence
 from types import TracebackType
 
 import torch
@@ -21,13 +22,22 @@ from organincrement.networks.build import build_network, shrink_factor
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec
 
+_BOTTLENECKS = ("encoder.stages", "encoder.bottleneck", "bottleneck", "down_layers")
+_COARSE_TO_FINE = ("decoder.stages", "upsamples", "up_layers")
+_FINE_TO_COARSE = "decoder.blocks"
+
 
 def bottleneck(network: nn.Module) -> nn.Module:
     """The last layer at the coarsest resolution, which exemplar selection calls the abstraction layer.
 
     Raises: NetworkError where the network's parts are not known.
     """
-    return _parts(network)[0]
+    for name in _BOTTLENECKS:
+        part = _part(network, name)
+        if part is not None:
+            last_of_many = name in ("encoder.stages", "down_layers")
+            return list(part.children())[-1] if last_of_many else part
+    raise NetworkError(f"it is not known which layers of a '{type(network).__name__}' are its stages")
 
 
 def decoder_stage(network: nn.Module, level: int) -> nn.Module:
@@ -35,8 +45,7 @@ def decoder_stage(network: nn.Module, level: int) -> nn.Module:
 
     Raises: NetworkError where the network has no such level, or its parts are not known.
     """
-    coarsest, fine_to_coarse = _parts(network)
-    stages = [*fine_to_coarse, coarsest]
+    stages = [*_stages(network), bottleneck(network)]
     if not 0 <= level < len(stages):
         raise NetworkError(f"the network has no level {level}: there are 0 (full resolution) to {len(stages) - 1}")
     return stages[level]
@@ -89,19 +98,18 @@ def stage_channels(spec: NetworkSpec, level: int) -> int:
     return stage.features.shape[1]
 
 
-def _parts(network: nn.Module) -> tuple[nn.Module, Sequence[nn.Module]]:
-    """The bottleneck, and the decoder's stages from fine to coarse."""
-    for encoder, decoder in (("encoder.stages", "decoder.stages"), ("down_layers", "up_layers")):
-        if _has(network, encoder) and _has(network, decoder):
-            return network.get_submodule(encoder)[-1], list(network.get_submodule(decoder))[::-1]  # type: ignore[index, arg-type]
-    if _has(network, "bottleneck") and _has(network, "upsamples"):
-        return network.get_submodule("bottleneck"), list(network.get_submodule("upsamples"))[::-1]  # type: ignore[arg-type]
-    raise NetworkError(f"it is not known which layers of a '{type(network).__name__}' are its stages")
+def _stages(network: nn.Module) -> list[nn.Module]:
+    """Of the decoder, from fine to coarse."""
+    for name in (*_COARSE_TO_FINE, _FINE_TO_COARSE):
+        part = _part(network, name)
+        if part is not None:
+            stages = list(part.children())
+            return stages if name == _FINE_TO_COARSE else stages[::-1]
+    raise NetworkError(f"it is not known which layers of a '{type(network).__name__}' are the stages of its decoder")
 
 
-def _has(network: nn.Module, name: str) -> bool:
+def _part(network: nn.Module, name: str) -> nn.Module | None:
     try:
-        network.get_submodule(name)
+        return network.get_submodule(name)
     except AttributeError:
-        return False
-    return True
+        return None

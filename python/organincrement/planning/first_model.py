@@ -51,5 +51,5 @@ def slice_patch(
 ) -> tuple[int, int, int]:
     """A patch of one slice, no larger than the median slice. Args: multiple: of which its edges are multiples."""
     sizes = [np.array(scan.shape) * scan.spacing_mm / spacing_mm for scan in scans]
-    whole = [multiple * math.ceil(edge / multiple) for edge in np.median(sizes, axis=0)]
+    whole = [multiple * math.ceil(round(edge) / multiple) for edge in np.median(sizes, axis=0)]
     return 1, min(patch[1], whole[1]), min(patch[2], whole[2])

@@ -71,7 +71,8 @@ def _run(one: Learned, learned: Sequence[Learned], common: LabelSpace) -> Run:
             before[organ] = max(dice, before.get(organ, 0.0))  # of several teachers the one that knows it best
     return Run(
         name=one.plan.name, method=one.plan.plan.method, preset=one.plan.plan.preset, seed=one.job.plan().seed,
-        evaluation=_renamed(one.evaluation, own, common), taught=bool(one.teachers), before=before, costs=costs_of(one.job),
+        evaluation=_renamed(one.evaluation, own, common), taught=bool(one.teachers), before=before,
+        costs=costs_of(one.job),
         old=frozenset(common.like(organ).id for organ in own.organs if known.has(organ)),
         after=next(iter(one.plan.parents.values()), None),
     )  # fmt: skip

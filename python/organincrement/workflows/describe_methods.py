@@ -71,7 +71,7 @@ def method_page(name: str) -> str:
     method = next(method for method in describe_methods() if method["name"] == name)
     module = inspect.getmodule(METHODS[name])
     title, _, text = (inspect.getdoc(module) or "").partition("\n")
-    lines = [f"# {method['title']}", "", title, "", text.strip(), "", f"Source: {_source(method)}"]
+    lines = [f"# {method['title']}", "", title, "", text.strip("\n"), "", f"Source: {_source(method)}"]
     for loss in _losses_of(module):
         lines += ["", f"## `{loss.__name__}`", "", inspect.getdoc(loss) or ""]
     lines += ["", "## Settings", "", *_settings_table(method)]
@@ -79,8 +79,9 @@ def method_page(name: str) -> str:
 
 
 def _losses_of(module: Any) -> list[Any]:
-    """The modules of losses that a method takes functions from, by name."""
-    names = {getattr(value, "__module__", "") for value in vars(module).values()}
+    """The modules of losses that a method takes functions from, or takes whole, by name."""
+    values = vars(module).values()
+    names = {value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "") for value in values}
     return [sys.modules[name] for name in sorted(names) if name.startswith(losses.__name__ + ".")]
 
 
@@ -107,6 +108,9 @@ def _settings_table(method: dict[str, Any]) -> list[str]:
     for field in ("steps", "batch", "optimizer", "schedule", "ema"):
         values = [method["presets"][name]["recipe"][field] for name in presets]
         rows.append(f"| `training.{field}` | | {' | '.join(_shown(value) for value in values)} |")
+    patches = [method["presets"][name]["recipe"]["patch"] for name in presets]
+    if any(patches):
+        rows.append(f"| `training.patch` | | {' | '.join(_shown(patch or ()) for patch in patches)} |")
     notes = [f"{name}: {method['presets'][name]['note']}" for name in presets if method["presets"][name]["note"]]
     return [*rows, "", *notes] if notes else rows
 

@@ -16,7 +16,7 @@ from organincrement.contract.package import read_manifest
 from organincrement.contract.plan import Estimate, Plan, PlanInput, Training, Validation, relative_input
 from organincrement.imaging.preprocessing import canonical_grid, grid_shape
 from organincrement.imaging.safe_read import peek
-from organincrement.methods.protocol import ContinualMethod, Preset, configure
+from organincrement.methods.protocol import ContinualMethod, Preset, Recipe, configure
 from organincrement.methods.registry import DEFAULT_METHOD, method_named
 from organincrement.networks.sizing import patch_multiple
 from organincrement.planning.errors import PlanningError
@@ -66,7 +66,7 @@ def make_plan(request: PlanRequest) -> Plan:
     hardware = resolve_hardware(request.device, "auto")
     groups = _grouped(request.overrides)
     settings = {**preset.settings, **groups["method"]}
-    settings, patch = _sized(method, settings, request, scans, preset.recipe.batch, hardware)
+    settings, patch = _sized(method, settings, request, scans, preset.recipe, hardware)
     plan = _draft(request, inputs, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
     setup = set_up(plan, request.out)
     check_training(plan.training, patch_multiple(setup.network))
@@ -140,7 +140,7 @@ def _sized(
     settings: Settings,
     request: PlanRequest,
     scans: Sequence[ScanFacts],
-    batch: int,
+    recipe: Recipe,
     hardware: Hardware,
 ) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Settings with network and voxel size filled in, and the patch; a student takes them from its teacher."""
@@ -153,12 +153,12 @@ def _sized(
         else psutil.virtual_memory().available // 2
     )
     slices = settings.get("dimensions") == "2"
-    size = network_size(memory, batch, on_gpu, slices=slices)
+    size = network_size(memory, recipe.batch, on_gpu, slices=slices)
     filled = dict(settings)
     filled["features"] = filled.get("features") or size.features
     if not filled.get("blocks"):
         filled["blocks"] = [1, *[2] * (len(filled["features"]) - 1)]
-    patch = request.overrides.get("training.patch", size.patch)
+    patch = request.overrides.get("training.patch", recipe.patch or size.patch)
     check_patch(patch)
     filled["spacing_mm"] = filled.get("spacing_mm") or network_spacing_mm(scans, patch)  # type: ignore[arg-type]
     configure(method.Config, filled)

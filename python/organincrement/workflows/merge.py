@@ -42,15 +42,14 @@ class MergeRequest:
     """What to merge, where to.
 
     order: positions in `inputs` from the one that wins a tie on; empty: as given. resample: look inputs on another
-    grid up on the first one's. body_origin_mm: where, towards the head, ranges of organs count from; None: no range is
-    looked at. between: called between slabs; may raise to stop. working: told of slabs done, of how many.
+    grid up on the first one's. between: called between slabs; may raise to stop. working: told of slabs done, of how
+    many.
     """
 
     out: Path
     inputs: Sequence[MergeInput]
     order: Sequence[int] = ()
     resample: bool = False
-    body_origin_mm: float | None = None
     between: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = lambda line: None
     working: Callable[[int, int], None] = lambda done, total: None
@@ -76,7 +75,7 @@ def merge(request: MergeRequest) -> Merged:
     _check(request, inputs)
     grid = _empty_on(inputs[0])
     ordered = [inputs[i] for i in request.order or range(len(inputs))]
-    work = SlabMerge(ordered, grid, request.body_origin_mm)
+    work = SlabMerge(ordered, grid)
     labels_DHW, percent_DHW = work.run(request.between, request.working)
     is_new = not request.out.exists()
     try:

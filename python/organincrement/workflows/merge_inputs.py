@@ -29,7 +29,7 @@ class MergeInput:
     """One segmentation: a folder that `segment` wrote, a .seg.nrrd, or another label file with `organs` (name: value).
 
     uncertainty: its map in per cent; None: the one beside segmentation.seg.nrrd, where there is one and unless it is to
-    count as `certain`. ranges_mm: of organs that can only lie there along the body, by their id.
+    count as `certain`. ranges_mm: where along the body organs can lie, by their id: S in mm, as packages give it.
     """
 
     path: Path

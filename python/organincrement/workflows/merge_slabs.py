@@ -16,15 +16,12 @@ _LEAST_CONFIDENCE = 0.005  # half a per cent: a claim of 100 % uncertainty is st
 
 
 class SlabMerge:
-    """Merges inputs, the one that wins a tie first, on a grid.
+    """Merges inputs, the one that wins a tie first, on a grid."""
 
-    body_origin_mm: where, towards the head, the inputs' ranges count from; None: they are not looked at.
-    """
-
-    def __init__(self, inputs: Sequence[OpenedInput], grid: Volume, body_origin_mm: float | None) -> None:
+    def __init__(self, inputs: Sequence[OpenedInput], grid: Volume) -> None:
         self.organs, own = joined_organs(inputs)
         self.log = ConflictLog(self.organs)
-        self._inputs, self._grid, self._body_origin_mm = inputs, grid, body_origin_mm
+        self._inputs, self._grid = inputs, grid
         self._tables = [_table(organs, self.organs) for organs in own]
         self._ranges = [_ranges(one, organs, self.organs) for one, organs in zip(inputs, own, strict=True)]
         ids = self.organs.ids
@@ -61,15 +58,15 @@ class SlabMerge:
     def _claimed(self, i: int, slab_DHW: np.ndarray, start: int) -> np.ndarray:
         """An input's labels in the joint numbers, int16, without those out of their range along the body."""
         labels_DHW = self._tables[i][slab_DHW]
-        if self._body_origin_mm is None or not self._ranges[i]:
+        if not self._ranges[i]:
             return labels_DHW
-        position_mm = self._height_mm(slab_DHW.shape, start) - self._body_origin_mm
+        position_mm = self._height_mm(slab_DHW.shape, start)
         for label, (low_mm, high_mm) in self._ranges[i].items():
             labels_DHW[(labels_DHW == label) & ((position_mm < low_mm) | (position_mm > high_mm))] = 0
         return labels_DHW
 
     def _height_mm(self, shape_DHW: tuple[int, ...], start: int) -> np.ndarray:
-        """How far towards the head each voxel of a slab lies."""
+        """S of each voxel of a slab."""
         x, y, z, origin = self._grid.affine[2]
         d, h, w = np.ogrid[start : start + shape_DHW[0], : shape_DHW[1], : shape_DHW[2]]
         return np.asarray(x * w + y * h + z * d + origin, np.float32)

@@ -12,7 +12,7 @@ import torch
 from organincrement.contract.channels import channel_count
 from organincrement.contract.dataset import Case, DatasetFolder
 from organincrement.contract.files import sha256_file
-from organincrement.contract.labels import LabelSpace, LabelTransition
+from organincrement.contract.labels import LabelSpace, LabelTransition, Organ
 from organincrement.contract.model import Head, Normalisation, Preprocessing
 from organincrement.contract.package import manifest_sha256
 from organincrement.contract.plan import Plan, PlanInput, input_path
@@ -84,7 +84,15 @@ class Setup:
         """The organs that were looked for in a case, by the ids that the student has for them."""
         space = planned.dataset.label_space
         found = (space.organs[space.index(organ_id) - 1] for organ_id in planned.case.annotated)
-        return tuple(self.organs.like(organ).id for organ in found)
+        return tuple(dict.fromkeys(self.student_id(organ) for organ in found))
+
+    def student_id(self, organ: Organ) -> str:
+        """The student's id of an organ of any data set; of one that is merged away, the one that it counts as."""
+        old = self.transition.old
+        if not old.has(organ):
+            return self.organs.like(organ).id
+        known = old.like(organ).id
+        return self.transition.merges.get(known, known)
 
     def frozen_teachers(self, device: torch.device) -> tuple[FrozenTeacher, ...]:
         """The teachers on the device, each answering in the student's old channels."""

@@ -35,7 +35,7 @@ def two(tmp_path):
 
 
 def plan_of(world, path, steps=4):
-    overrides = {"training.steps": steps, "validation.every_steps": 2}
+    overrides = {"training.steps": steps, "validation.every_steps": steps // 2}
     return write_plan(Order(dataset=world.site_b.path, out=path, teacher=world.teacher, overrides=overrides))
 
 
@@ -119,7 +119,7 @@ def test_compare_refuses_a_test_set_that_is_none(tiny_world, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no interrupt to one process")
 def test_ctrl_c_pauses_the_training_in_its_own_process_and_the_same_command_goes_on(tiny_world, tmp_path):
-    plan = plan_of(tiny_world, tmp_path / "one.json", steps=400)
+    plan = plan_of(tiny_world, tmp_path / "one.json", steps=40)
     command = [sys.executable, "-m", "organincrement", "compare", plan, "--dataset", tiny_world.test.path]
     command = [*map(str, command), "--out", str(tmp_path / "out"), "--device", "cpu"]
     process = subprocess.Popen(command, cwd=ENGINE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

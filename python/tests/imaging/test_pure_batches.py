@@ -44,9 +44,7 @@ def test_a_step_draws_the_same_whatever_was_drawn_before_and_the_seed_moves_it(s
     fresh = [ids(sampler(*sets).draw(step)) for step in (7, 3, 50)]
     one = sampler(*sets)
     assert [ids(one.draw(step)) for step in (7, 3, 50)] == fresh
-    kinds = {
-        seed: "".join(ids(sampler(*sets, seed=seed).draw(step))[0][0] for step in range(20)) for seed in range(8)
-    }
+    kinds = {seed: "".join(ids(sampler(*sets, seed=seed).draw(step))[0][0] for step in range(20)) for seed in range(8)}
     assert len(set(kinds.values())) > 1
 
 

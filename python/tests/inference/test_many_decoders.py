@@ -14,6 +14,7 @@ from organincrement.contract.model import Decoder, MultiDecoderHead
 from organincrement.imaging.preprocessing import to_network_grid
 from organincrement.imaging.volume import Volume
 from organincrement.inference.predict import PredictionSettings, predict_volume
+from organincrement.inference.readout import Readout
 from organincrement.models.package import Provenance, load_package, save_package, shared_state
 from organincrement.networks.build import build_network, count_parameters
 from organincrement.networks.errors import NetworkError
@@ -138,3 +139,19 @@ def test_decoders_that_do_not_fit_are_refused_before_they_are_made(wrong):
 def test_a_network_without_an_encoder_to_share_takes_no_decoder():
     with pytest.raises(ValueError, match="SegResNet"):
         with_decoder(tiny_spec(2, "SegResNet"), 2, supporting=False)
+
+
+def test_channels_of_organs_that_were_merged_count_as_the_organ_they_were_merged_into():
+    """The frozen decoder still tells a lesion from the liver; the student's organs do not."""
+    space = label_space(2)
+    parts = (("part-1", "part-1"), ("part-2",))
+    decoders = tuple(Decoder(organs=organs, temperature=1.0, range_mm=None, sparsity=0.0) for organs in parts)
+    readout = Readout.of(MultiDecoderHead(decoders=decoders), space)
+    logits = torch.full((1, 5, 1, 1, 2), -9.0)
+    logits[0, 0], logits[0, 3] = 0.0, 3.0
+    logits[0, 1, 0, 0, 0] = logits[0, 2, 0, 0, 1] = 5.0
+    assert readout.channels == 5 and readout.labels(logits[0]).tolist() == [[[1, 1]]]
+    logits[0, 1:3] = 1.0
+    p = readout.joint_log_p(logits).exp()[0, :, 0, 0, 0]
+    odds = torch.tensor([1.0, 2 * torch.e, torch.exp(torch.tensor(-12.0))])
+    torch.testing.assert_close(p, odds / odds.sum())

@@ -8,6 +8,7 @@ from tiny_models import organs, tiny_network, tiny_spec
 from organincrement.contract.model import MultiHead, OrganHead
 from organincrement.inference.monte_carlo import CoarsestDropout, Doubter, RunningVariance, windows_of
 from organincrement.inference.readout import Readout
+from organincrement.networks.sizing import NetworkSpec
 from organincrement.replay.certainty import foreground_variance
 
 PATCH = (8, 8, 8)
@@ -48,6 +49,16 @@ def test_every_network_can_be_doubted_and_is_itself_again_afterwards(kind):
     assert torch.equal(before, after) and not asked.network.training
     assert (first > 0).all() and (asked.uncertainty([SLAB], 0) == first).all()
     assert (asked.uncertainty([SLAB], 1) != first).any()
+
+
+def test_a_two_dimensional_network_is_doubted_slice_by_slice():
+    plain = tiny_spec(3)
+    flat = {"kernels": [[1, 3, 3]] * 2, "strides": [[1, 1, 1], [1, 2, 2]]}
+    network = tiny_network(NetworkSpec(kind=plain.kind, args={**plain.args, **flat}), scale=3.0)
+    asked = Doubter(network=network, readout=Readout.softmax(3), passes=4, temperature=1.0, device=torch.device("cpu"))
+    slices = windows_of(SLAB, (1, 8, 8))
+    assert len(slices) == 8 and (asked.uncertainty(slices, 0) > 0).all()
+    assert asked.abstraction(slices[:1]).shape == (8,)
 
 
 def test_half_of_the_coarsest_activations_are_dropped_and_their_mean_stays():

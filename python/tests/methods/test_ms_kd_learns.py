@@ -5,25 +5,16 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from ball_world import CONTRAST, NEW, OLD, dice
-from tiny_models import ball, tiny_spec
+from single_organ_world import NUMBERS, ORGANS, SPEC, dice, made, scans, trained
 from torch import Tensor, nn
 
-from organincrement.contract.labels import LabelSpace, LabelTransition
+from organincrement.contract.labels import LabelSpace
 from organincrement.losses.mskd import feature_term, organ_region
 from organincrement.methods.many_teachers import opinion_of
-from organincrement.methods.protocol import Batch, ContinualMethod, MethodInputs, configure
-from organincrement.methods.registry import METHODS
 from organincrement.methods.teacher import FrozenTeacher
-from organincrement.networks.sizing import NetworkSpec
 from organincrement.networks.stages import StageFeatures
 
-ORGANS = LabelSpace((*OLD.organs, *NEW.organs))
-NUMBERS = tuple(range(1, 1 + len(ORGANS)))
-SHAPE, PATIENTS = (12, 16, 16), (0, 1)
-PLACES = {1: ((6, 5, 5), 4.5), 2: ((6, 10, 11), 3.5), 3: ((6, 12, 4), 3)}
-PLAIN = tiny_spec(2)
-SPEC = NetworkSpec(kind=PLAIN.kind, args={**PLAIN.args, "features": [8, 16]})
+PATIENTS = (0, 1)
 ABLATIONS = {"LW+FW": {}, "LW": {"feature_weight": 0.0}, "FW": {"logit_weight": 0.0, "organ_dice_weight": 0.0}}
 
 
@@ -34,45 +25,6 @@ class World(NamedTuple):
     truth_BDHW: np.ndarray
     teachers: list[FrozenTeacher]
     students: dict[str, nn.Module]
-
-
-def scans(patients: tuple[int, ...]) -> tuple[Tensor, np.ndarray]:
-    images, truths = [], []
-    for patient in patients:
-        rng = np.random.default_rng(patient)
-        truth = np.zeros(SHAPE, np.int64)
-        for organ, (centre, radius) in PLACES.items():
-            truth[ball(SHAPE, centre + rng.uniform(-1, 1, 3), radius)] = organ
-        images.append(CONTRAST[truth] + rng.normal(0, 0.15, SHAPE))
-        truths.append(truth)
-    return torch.from_numpy(np.stack(images)).float()[:, None], np.stack(truths)
-
-
-def made(
-    name: str, old: LabelSpace, new: LabelSpace, teachers: list[FrozenTeacher], **settings: object
-) -> ContinualMethod:
-    inputs = MethodInputs(
-        transition=LabelTransition(old, new, {}), teachers=teachers, network=SPEC.with_outputs(1 + len(old) + len(new)),
-        config=configure(METHODS[name].Config, settings), device=torch.device("cpu"),
-    )  # fmt: skip
-    return METHODS[name](inputs)
-
-
-def trained(method: ContinualMethod, image: Tensor, labels_BDHW: np.ndarray, steps: int) -> nn.Module:
-    torch.manual_seed(0)
-    student = method.build_student().train()
-    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-2)
-    labels = torch.from_numpy(labels_BDHW)
-    annotated = (labels >= 0).flatten(1).any(1)[:, None].expand(-1, len(method.inputs.organs))
-    for step in range(steps):
-        batch = Batch(
-            image_BCDHW=image, labels_BDHW=labels, annotated_BL=annotated, case_ids=("one",) * len(image),
-            generator=torch.Generator().manual_seed(step), step=step,
-        )  # fmt: skip
-        optimizer.zero_grad()
-        method.loss(student, batch).total.backward()
-        optimizer.step()
-    return student.eval()
 
 
 def teacher_of(number: int) -> FrozenTeacher:

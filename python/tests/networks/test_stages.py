@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tiny_models import tiny_spec
+from tiny_models import SOFTMAX_KINDS, tiny_spec
 
-from organincrement.networks.build import build_network, shrink_factor
+from organincrement.networks.build import NETWORKS, build_network, shrink_factor
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec, Size, unet_spec
 from organincrement.networks.stages import StageFeatures, bottleneck, decoder_stage, stage_channels
@@ -73,6 +73,39 @@ def test_features_work_under_autocast_and_are_those_of_the_last_run(kind):
         network(image() + 1)
     assert torch.isfinite(stage.features).all() and not torch.equal(first, stage.features)
     assert not bottleneck(network)._forward_hooks, "the hook is gone with the context"
+
+
+def of_table(kind: str) -> NetworkSpec:
+    if kind in SOFTMAX_KINDS:
+        return tiny_spec(4, kind)
+    args = {"in_channels": 1, "out_channels": 4, "features": [4, 8], "blocks": [1, 1], "width": 2, "depth": 2}
+    return NetworkSpec(kind=kind, args=args)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_network_of_the_table_has_a_bottleneck_at_its_coarsest_resolution(kind):
+    spec = of_table(kind)
+    network = build_network(kind, spec.args).eval()
+    shrunk = shrink_factor(kind, spec.args)
+    with StageFeatures(network) as stage, torch.inference_mode():
+        network(torch.randn(1, 1, 8, 8, 16))
+    expected = tuple(n // factor for n, factor in zip((8, 8, 16), shrunk, strict=True))
+    assert stage.features.shape[2:] == expected
+
+
+@pytest.mark.parametrize("kind", ["PreActUNet", "DoDNet"])
+def test_a_stage_of_a_network_of_residual_blocks_has_half_the_resolution(kind):
+    spec = of_table(kind)
+    network = build_network(kind, spec.args)
+    with StageFeatures(network, 0) as finest:
+        network(torch.randn(1, 1, 8, 8, 16))
+    assert finest.features.shape[2:] == (8, 8, 16) and stage_channels(spec, 0) == finest.features.shape[1]
+
+
+def test_of_several_decoders_none_is_meant():
+    spec = tiny_spec(2, "MultiDecoder")
+    with pytest.raises(NetworkError, match="layers of a 'MultiDecoder' are the stages of its decoder"):
+        stage_channels(spec, 1)
 
 
 def test_a_network_of_slices_shrinks_within_the_slice():

@@ -61,7 +61,7 @@ def bad_files(folder, weights):
     torch.save({name: tensor for name, tensor in weights.items() if "28" not in name}, folder / "short.pth")
     (folder / "noise.safetensors").write_bytes(b"\xff" * 100)
     (folder / "empty.pth").write_bytes(b"")
-    return sorted(folder.iterdir()) + [folder / "nowhere.pth"]
+    return [*sorted(folder.iterdir()), folder / "nowhere.pth"]
 
 
 def test_any_other_file_is_refused_in_one_line_that_names_it(weights, tmp_path, monkeypatch):

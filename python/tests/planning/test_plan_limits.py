@@ -42,6 +42,8 @@ def test_sound_settings_pass():
         ({"schedule": {"name": "cosine"}}, "cosine"),
         ({"schedule": {"name": "poly", "power": "steep"}}, "training.schedule"),
         ({"schedule": {"name": "poly", "cycles": 2}}, "'cycles', but must be one of name, power, warmup_steps"),
+        ({"schedule": {"name": "poly", "ema_first": 1.0}}, "training.schedule.ema_first"),
+        ({"schedule": {"name": "poly", "ema_first": "often"}}, "training.schedule.ema_first"),
     ],
 )
 def test_what_no_training_runs_with_is_refused_by_name(change, named):

@@ -95,3 +95,15 @@ def test_a_hundred_thousand_items_take_seconds_and_no_square_matrix():
     tracemalloc.stop()
     assert len(set(chosen.order.tolist())) == 20
     assert peak_bytes < 500 * 2**20 and taken_s < 60
+
+
+@pytest.mark.slow
+def test_the_surest_slices_of_ten_organs_cover_a_hundred_thousand_exactly_in_seconds():
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((100_000, 64), dtype=np.float32)
+    similarity = CosineSimilarity(features)
+    started = time.process_time()
+    chosen = [choose_facilities(similarity, 30, rng.choice(100_000, 50, replace=False)) for _ in range(10)]
+    taken_s = time.process_time() - started
+    assert all(len(set(one.order.tolist())) == 30 and (np.diff(one.coverage) >= 0).all() for one in chosen)
+    assert taken_s < 60

@@ -1,7 +1,6 @@
 """The vault: private, of this computer, in no folder that gets about, whole or refused, and trimmed from its end."""
 
 import json
-import os
 import stat
 import sys
 
@@ -137,7 +136,7 @@ def test_a_file_that_is_no_image_is_refused_though_its_hash_fits(folder):
 def test_a_link_out_of_the_vault_is_refused(folder, tmp_path):
     (tmp_path / "elsewhere").write_bytes((folder / "0001.b2nd").read_bytes())
     (folder / "0001.b2nd").unlink()
-    os.symlink(tmp_path / "elsewhere", folder / "0001.b2nd")
+    (folder / "0001.b2nd").symlink_to(tmp_path / "elsewhere")
     refused(folder, "is a link")
 
 

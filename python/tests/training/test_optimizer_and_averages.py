@@ -80,6 +80,28 @@ def test_a_young_average_forgets_its_start_faster_than_its_decay_says():
     assert average.network.weight.item() == pytest.approx(1 - 2 / 11)
 
 
+def test_the_first_tenth_of_a_training_may_have_a_decay_of_its_own():
+    """Continual Segment: 0.99, then 0.999."""
+    average = AveragedWeights(linear(0.0), decay=0.75, first=0.5)
+    average.updates = 1000
+    average.update(linear(8.0), done=0.05)
+    assert average.network.weight.item() == pytest.approx(4.0)
+    average.update(linear(8.0), done=0.1)
+    assert average.network.weight.item() == pytest.approx(5.0)
+
+
+def test_a_weight_with_several_names_is_averaged_once():
+    """As nnU-Net's blocks name theirs twice, and its decoder the encoder's again."""
+    shared = linear(0.0)
+    network = nn.ModuleDict({"encoder": shared, "decoder": nn.ModuleDict({"encoder": shared})})
+    average = AveragedWeights(network, decay=0.5)
+    average.updates = 1000
+    with torch.no_grad():
+        shared.weight.fill_(8.0)
+    average.update(network)
+    assert average.network["encoder"].weight.item() == pytest.approx(4.0)
+
+
 def test_the_average_is_another_network_in_eval_mode_without_gradients():
     network = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)).train()
     average = AveragedWeights(network, decay=0.9)

@@ -70,6 +70,16 @@ def test_an_organ_nobody_looked_for_or_that_neither_shows_has_no_figure(tmp_path
     assert result.score == 0.0
 
 
+def test_old_organs_have_a_figure_only_where_some_scan_was_looked_at_for_them(tmp_path):
+    truth = band(1, slice(0, 4), band(3, slice(6, 8)))
+    case = write_case(tmp_path, "pt", truth.astype(np.float32), truth, seed=0)
+    values = {"liver": 1, "spleen": 2, "stomach": 3}
+    for annotated in (("stomach",), ("liver", "stomach")):
+        held = HeldBackCase(case=case, annotated=annotated, label_values=values, teacher_labels_DHW=None)
+        found = validate(Painted(4), [held], ORGANS, 2, READOUT, SEGMENTER)
+        assert found.dice == {organ: [1.0] for organ in annotated}
+
+
 def test_a_score_weighs_new_and_old_organs_alike_however_many_they_are():
     rows = ValidationResult(dice={"stomach": [0.4, 0.6]}, agreement={"liver": [1.0], "spleen": [0.8], "aorta": [0.6]})
     assert rows.score == pytest.approx((0.5 + 0.8) / 2)
@@ -86,7 +96,7 @@ def test_an_overconfident_model_gets_a_temperature_above_one_and_a_timid_one_bel
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, SHAPE).astype(np.int16)
     seen = np.where(rng.random(SHAPE) < 0.8, truth, 1 - truth)  # right in four of five voxels
-    held = [held_case(tmp_path, seen, truth, labelled="liver")]
+    held = [held_case(tmp_path, seen, truth, annotated=ORGANS.ids, labelled="liver")]
     temperatures = [
         fitted_temperature(Painted(4, certainty), held, None, ORGANS, SEGMENTER, seed=0) for certainty in (20.0, 0.5)
     ]
@@ -123,6 +133,28 @@ def test_a_teacher_calibrates_also_where_nobody_looked_for_the_new_organ(tmp_pat
         for labels in (np.zeros(SHAPE, np.int16), np.full(SHAPE, -1, np.int16))
     ]
     assert fitted[1] == pytest.approx(fitted[0], rel=0.15)
+
+
+def test_on_a_scan_of_old_data_the_new_organ_is_left_open(tmp_path):
+    frozen = FrozenTeacher(Painted(3, 12.0), None, channel_of=(0, 1, 2), old_count=2)
+    teacher, said = CalibratedTeacher(frozen=frozen, temperature=4.0), band(3, slice(0, 6))
+    fitted = []
+    for labels in (np.zeros(SHAPE, np.int16), np.full(SHAPE, -1, np.int16)):
+        held = held_case(tmp_path, said, labels, annotated=("liver", "spleen"), labelled="liver")
+        fitted.append(fitted_temperature(Painted(4, 24.0), [held], teacher, ORGANS, SEGMENTER, seed=0))
+    assert fitted[0] == fitted[1]
+
+
+def test_without_a_teacher_the_background_of_partly_labelled_cases_leaves_the_other_organs_open(tmp_path):
+    """The model says spleen with certainty where the labels, made by somebody who looked for livers, say nothing."""
+    labels = band(1, slice(6, 12))
+    seen = band(2, slice(0, 6)) + labels
+    partly, wholly = (
+        held_case(tmp_path / name, seen, labels, annotated=annotated, labelled="liver")
+        for name, annotated in (("partly", ("liver",)), ("wholly", ORGANS.ids))
+    )
+    fitted = [fitted_temperature(Painted(4), [held], None, ORGANS, SEGMENTER, seed=0) for held in (partly, wholly)]
+    assert fitted[0] < 0.5 and fitted[1] > 2
 
 
 def test_without_held_back_cases_or_labelled_background_the_temperature_is_one(tmp_path):

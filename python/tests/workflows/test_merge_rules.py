@@ -135,12 +135,12 @@ def test_places_apart_are_listed_apart_the_largest_first(tmp_path):
 def test_beyond_an_organs_range_along_the_body_its_claim_is_void(tmp_path):
     spleen = segmented(tmp_path / "a", labels((1, LEFT)), space("spleen"), 30)
     stomach = segmented(tmp_path / "b", labels((1, RIGHT)), space("stomach"), 10)
-    ranged = type(stomach)(path=stomach.path, ranges_mm={"stomach": (0.0, 6.0)})
-    # slices lie at S 100, 103, 106, 109, …; 100 is the origin of the ranges
-    done, found = merged(tmp_path / "out", spleen, ranged, body_origin_mm=100.0)
+    ranged = type(stomach)(path=stomach.path, ranges_mm={"stomach": (100.0, 106.0)})
+    # slices lie at S 100, 103, 106, 109, …
+    done, found = merged(tmp_path / "out", spleen, ranged)
     assert (found[1:3, 1:7, 4:9] == 2).all() and not (found[3:] == 2).any() and (found[3:5, 1:7, 4:6] == 1).all()
     assert [c.volume_mm3 for c in done.conflicts] == [24 * VOXEL_MM3]
-    _, free = merged(tmp_path / "free", spleen, ranged)
+    _, free = merged(tmp_path / "free", spleen, stomach)
     assert (free[BOTH] == 2).all()
 
 

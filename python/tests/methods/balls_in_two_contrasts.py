@@ -16,14 +16,14 @@ from organincrement.methods.teacher import FrozenTeacher
 from organincrement.networks.sizing import NetworkSpec
 
 OLD, NEW = organs("liver", "spleen"), organs("stomach")
-SHAPE = (24, 24, 24)
+SHAPE = (14, 24, 24)
 LIVER, SPLEEN, STOMACH = 1, 2, 3
 CONTRAST = np.array([-1.0, 0.5, 1.2, 2.0])
 OTHER_CONTRAST = np.array([1.0, -0.2, -0.8, -1.6])
 _PLACES = (
-    ((LIVER, (12, 8, 7), 6), (SPLEEN, (12, 15, 18), 4), (STOMACH, (13, 18, 8), 4)),
-    ((LIVER, (11, 9, 8), 6), (SPLEEN, (13, 16, 17), 4), (STOMACH, (12, 17, 7), 4)),
-    ((LIVER, (13, 8, 8), 5), (SPLEEN, (11, 14, 18), 5), (STOMACH, (13, 18, 9), 4)),
+    ((LIVER, (7, 8, 7), 6), (SPLEEN, (7, 15, 18), 4), (STOMACH, (8, 18, 8), 4)),
+    ((LIVER, (6, 9, 8), 6), (SPLEEN, (8, 16, 17), 4), (STOMACH, (7, 17, 7), 4)),
+    ((LIVER, (8, 8, 8), 5), (SPLEEN, (6, 14, 18), 5), (STOMACH, (8, 18, 9), 4)),
 )
 
 
@@ -92,7 +92,7 @@ def trained_teacher() -> tuple[nn.Module, NetworkSpec]:
     spec = NetworkSpec(kind=plain.kind, args={**plain.args, "features": [8, 16]})
     old = scan(0)
     labels = np.where(old.truth_DHW == STOMACH, 0, old.truth_DHW)
-    return trained(method_for("supervised", None, spec), old.image, labels, steps=70), spec
+    return trained(method_for("supervised", None, spec), old.image, labels, steps=75), spec
 
 
 @torch.no_grad()
