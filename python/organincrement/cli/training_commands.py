@@ -42,19 +42,7 @@ def add_to(commands: Commands) -> None:
 
 def _add_plan(commands: Commands) -> None:
     plan = commands.add_parser("plan", help="decide everything about a training, and estimate it")
-    plan.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="PKG")
-    plan.add_argument("--dataset", type=Path, nargs="+", required=True, metavar="DATASET")
-    plan.add_argument(
-        "--old-dataset",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="DATASET",
-        help="what the teacher was trained on, for methods that may see it",
-    )
-    plan.add_argument(
-        "--exemplars", type=Path, metavar="VAULT", help="a vault of old images, for methods that replay them"
-    )
+    _add_inputs(plan)
     plan.add_argument("--method", default="bla-uag", help="see `organincrement methods` (default: bla-uag)")
     plan.add_argument("--preset", default="practical", help="practical, paper, or another of the method's presets")
     plan.add_argument(
@@ -82,6 +70,22 @@ def _add_plan(commands: Commands) -> None:
     plan.add_argument("--device", default="auto", choices=_DEVICES)
     plan.add_argument("--out", type=Path, required=True, metavar="plan.json")
     plan.set_defaults(command=_plan)
+
+
+def _add_inputs(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="PKG")
+    plan.add_argument("--dataset", type=Path, nargs="+", required=True, metavar="DATASET")
+    plan.add_argument(
+        "--old-dataset",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DATASET",
+        help="what the teacher was trained on, for methods that may see it",
+    )
+    plan.add_argument(
+        "--exemplars", type=Path, metavar="VAULT", help="a vault of old images, for methods that replay them"
+    )
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -1,12 +1,10 @@
-"""Losses of partly labelled data: DoDNet's for maps of their own, the target adaptive loss (TAL) for one softmax.
+"""DoDNet's loss of partly labelled maps: for each map of each sample, over its labelled voxels (p = sigmoid(z)),
 
-DoDNet, for each map of each sample, over its labelled voxels (p = sigmoid(z), y in {0, 1}):
     L = 1 - 2 sum(p y) / (sum p + sum y + eps) + mean(-y log p - (1 - y) log(1 - p)),
-averaged over the pairs of a sample and a map that have a labelled voxel.
-Source: arXiv 2011.10217, eq. 8. The paper prints the second term as a sum over voxels; it is their mean here.
 
-TAL: in each sample p'(background) = p(background) + sum of p over the organs that were not looked for in it.
-Source: X. Fang and P. Yan, IEEE Transactions on Medical Imaging 39, 2020, arXiv 2001.00208.
+averaged over the pairs of a sample and a map that have a labelled voxel.
+
+Source: arXiv 2011.10217, eq. 8. The paper prints the second term as a sum over voxels; it is their mean here.
 """
 
 import torch
@@ -38,23 +36,3 @@ def partial_dice_and_cross_entropy(
 def mean_over_labelled(values_PM: Tensor, labelled_PM: Tensor) -> Tensor:
     """Mean over the pairs that have a label; 0, with zero gradient, where none has."""
     return torch.where(labelled_PM, values_PM, 0.0).sum() / labelled_PM.sum().clamp_min(1)
-
-
-def fold_unannotated_into_background(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
-    """TAL: organs that were not looked for in a sample count as its background.
-
-    Args: log_p_BCDHW: log-softmax, C = 1 + L. annotated_BL: bool.
-    Returns: (B, C, D, H, W), each voxel sums to one in probability; -inf for those organs.
-    """
-    known = annotated_BL[:, :, None, None, None]
-    organs = log_p_BCDHW[:, 1:]
-    unknown = organs.masked_fill(known, -torch.inf)
-    background = torch.cat([log_p_BCDHW[:, :1], unknown], 1).logsumexp(1, keepdim=True)
-    return torch.cat([background, organs.masked_fill(~known, -torch.inf)], 1)
-
-
-def as_looked_for(labels_BDHW: Tensor, annotated_BL: Tensor) -> Tensor:
-    """Labels in which an organ that was not looked for in the sample, though some of it is labelled, is background."""
-    known_BC = torch.cat([annotated_BL.new_ones(len(annotated_BL), 1), annotated_BL], 1)
-    listed = known_BC.gather(1, labels_BDHW.clamp_min(0).flatten(1)).view_as(labels_BDHW)
-    return torch.where(listed, labels_BDHW, 0)

@@ -20,3 +20,16 @@ def fold_unannotated(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
     closed = torch.cat([open_B1, annotated_BL], 1)[..., None, None, None]
     background = log_p_BCDHW.masked_fill(closed, -torch.inf).logsumexp(1, keepdim=True)
     return torch.cat([background, log_p_BCDHW[:, 1:]], 1)
+
+
+def only_annotated(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
+    """The same without the organs that were not looked for: each voxel sums to one, and those organs are -inf."""
+    unknown = torch.cat([torch.zeros_like(annotated_BL[:, :1]), ~annotated_BL], 1)[..., None, None, None]
+    return fold_unannotated(log_p_BCDHW, annotated_BL).masked_fill(unknown, -torch.inf)
+
+
+def as_looked_for(labels_BDHW: Tensor, annotated_BL: Tensor) -> Tensor:
+    """Labels in which an organ that was not looked for in the sample, though some of it is labelled, is background."""
+    known_BC = torch.cat([annotated_BL.new_ones(len(annotated_BL), 1), annotated_BL], 1)
+    listed = known_BC.gather(1, labels_BDHW.clamp_min(0).flatten(1)).view_as(labels_BDHW)
+    return torch.where(listed, labels_BDHW, 0)

@@ -3,7 +3,9 @@
 On a new scan, a voxel that the new labels leave to the background takes the teacher's most probable organ. On scans of
 old data, where there are any ("w all datasets" of arXiv 2103.05227), the true old labels are kept; the new organ was
 not looked for there, and so a background voxel counts as -log(p_0 + p_new). The teacher fills only organs that nobody
-looked for. Loss: cross entropy, and a soft Dice over the organs that are known in each sample.
+looked for. With g so completed:
+
+    L = CE(g, p_s) + Dice(g, p_s), the Dice over the organs that are known in each sample
 
 Ambiguous in the paper, and chosen here:
 

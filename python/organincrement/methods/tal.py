@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from organincrement.losses.dodnet import as_looked_for, fold_unannotated_into_background
+from organincrement.losses.partial_labels import as_looked_for, only_annotated
 from organincrement.methods.first_model import GENERAL_NETWORKS
 from organincrement.methods.labelled import labelled_terms
 from organincrement.methods.protocol import (
@@ -73,6 +73,6 @@ class Tal(ContinualMethod):
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Of each sample's own organs and background."""
         log_p = student(batch.image_BCDHW).float().log_softmax(1)
-        log_p = fold_unannotated_into_background(log_p, batch.annotated_BL)
+        log_p = only_annotated(log_p, batch.annotated_BL)
         labels = as_looked_for(batch.labels_BDHW, batch.annotated_BL)
         return LossTerms(terms=labelled_terms(labels, log_p, self.config.dice_weight))

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from organincrement.contract.plan import Plan
 from organincrement.imaging.patches import seed_of
 from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.methods.protocol import Batch, ContinualMethod, LossTerms
-from organincrement.training.batches import BatchSource, Draw, stream
+from organincrement.training.batches import BatchSource, Draw
 from organincrement.training.checkpoint import load_newest, save_checkpoint
-from organincrement.training.data_workers import WorkerLost
 from organincrement.training.device import Hardware
 from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
 from organincrement.training.phases import PhasePlan
 from organincrement.training.reporting import Reporter
 from organincrement.training.signals import DiskFull, Diverged, PlanChanged, is_disk_full
+from organincrement.training.steady_draws import SteadyDraws
 from organincrement.training.validation import ValidationResult
 
 _CLIP_NORM = 12.0
@@ -80,8 +80,9 @@ class Trainer:
         self._start_optimizer()
         # bfloat16 has the range of float32; only float16 needs its gradients scaled
         self.scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.precision == "fp16")
-        self._workers = plan.training.workers
-        self._draws: Iterator[Draw] | None = None
+        self.draws = SteadyDraws(
+            source, plan.training, pin=hardware.device.type == "cuda", between=check_flags, warn=reporter.warn
+        )
         self._plan_sha256 = hashlib.sha256(codec.dumps(plan).encode()).hexdigest()
         self._last_saved_s = time.monotonic()
 
@@ -118,12 +119,12 @@ class Trainer:
                 self._validate_if_due()
                 if self._ends_before_next_phase():
                     break
-                if not self._step(*self._next_draw()):
-                    self._end_draws()
+                if not self._step(*self.draws.next(self.progress.step)):
+                    self.draws.end()
                 if time.monotonic() - self._last_saved_s > _CHECKPOINT_EVERY_S:
                     self.save(best=False)
         finally:
-            self._end_draws()  # no worker is left behind, however the run ends
+            self.draws.end()  # no worker is left behind, however the run ends
         self._validate_if_due()
 
     def _start_optimizer(self) -> None:
@@ -157,34 +158,6 @@ class Trainer:
             raise
         self._last_saved_s = time.monotonic()
         self.reporter.checkpointed(self.progress.step, f"{path.parent.name}/{path.name}", digest)
-
-    def _next_draw(self) -> tuple[Draw, float]:
-        """The mini-batch of the next step, and the seconds it was waited for.
-
-        Batches follow from seed and step, so a worker that was lost changes nothing: the next crew is one smaller.
-        """
-        started = time.perf_counter()
-        while True:
-            try:
-                if self._draws is None:
-                    steps = range(self.progress.step, self.plan.training.steps)
-                    on_gpu = self.hardware.device.type == "cuda"
-                    self._draws = stream(self.source, steps, self._workers, pin=on_gpu, between=self.check_flags)
-                return next(self._draws), time.perf_counter() - started
-            except (RuntimeError, MemoryError) as error:
-                lost = isinstance(error, WorkerLost)
-                if not self._workers or not (lost or whose_memory(error) == "main"):
-                    raise
-                self._workers -= 1
-                self._end_draws()
-                reason = str(error) if lost else "a data worker is out of memory"
-                left = f"with {self._workers} of them" if self._workers else "without them, more slowly"
-                self.reporter.warn("worker_lost", f"{reason}: going on {left}")
-
-    def _end_draws(self) -> None:
-        if self._draws is not None:
-            self._draws.close()  # type: ignore[attr-defined]
-        self._draws = None
 
     def _step(self, draw: Draw, waited_s: float) -> bool:
         """One optimiser step. Returns: False where the loss was not finite and an earlier checkpoint was taken up."""

@@ -38,12 +38,8 @@ def evaluate(
     """
     model = load_package(model_path)
     dataset = DatasetFolder.open(dataset_path)
-    if not any(organ.same_as(other) for organ in model.organs.organs for other in dataset.label_space.organs):
-        raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
+    labelled = _labelled_cases(dataset, model)
     hardware = resolve_hardware(device, "auto")
-    labelled = [case for case in dataset.cases() if case.label is not None]
-    if not labelled:
-        raise WorkflowError(f"{dataset.path.name}: no case has a label")
     cases = []
     at = ScanInWork(working, len(labelled))
 
@@ -60,6 +56,15 @@ def evaluate(
     evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
     _write(evaluation, model, out)
     return evaluation
+
+
+def _labelled_cases(dataset: DatasetFolder, model: LoadedModel) -> list[Case]:
+    if not any(model.organs.has(organ) for organ in dataset.label_space.organs):
+        raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
+    labelled = [case for case in dataset.cases() if case.label is not None]
+    if not labelled:
+        raise WorkflowError(f"{dataset.path.name}: no case has a label")
+    return labelled
 
 
 def _write(evaluation: Evaluation, model: LoadedModel, out: Path) -> None:

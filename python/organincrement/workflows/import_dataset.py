@@ -43,20 +43,13 @@ class LabelRules:
 
 
 def import_dataset(
-    images: Path,
-    labels: Path,
-    organs: Mapping[str, int],
-    out: Path,
-    *,
-    source: Source = "folders",
-    name: str | None = None,
-    modality: str = "CT",
-    status: Status = "approved",
-    who: str = "",
+    images: Path, labels: Path, organs: Mapping[str, int], out: Path, *,
+    source: Source = "folders", name: str | None = None, modality: str = "CT",
+    status: Status = "approved", who: str = "",
     ignore_other_labels: bool = False,
     allow_empty: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
-) -> DatasetFolder:
+) -> DatasetFolder:  # fmt: skip
     """Check, copy and renumber images and labels into a new dataset folder.
 
     organs: organ name to its value in the label files, in the order wanted; the dataset's labels are 1, 2, ….

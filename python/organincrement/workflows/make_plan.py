@@ -125,12 +125,15 @@ def _inputs(request: PlanRequest) -> tuple[PlanInput, ...]:
 
 def _planned(request: PlanRequest) -> list[PlannedCase]:
     datasets, old = ([DatasetFolder.open(path) for path in paths] for paths in (request.datasets, request.old_datasets))
-    cases = [*planned_cases(datasets, request.include), *planned_cases(old, request.include, old=True)]
+    taken = method_named(request.method).needs.unlabelled
+    cases = [
+        *planned_cases(datasets, request.include, unlabelled=taken), *planned_cases(old, request.include, old=True),
+    ]  # fmt: skip
     names = ", ".join(path.name for path in request.datasets)
     if not cases:
         raise PlanningError(f"{names}: no case is {' or '.join(request.include)}; have cases approved first")
     unlabelled = [planned.case.id for planned in cases if planned.case.label is None]
-    if unlabelled and not method_named(request.method).needs.unlabelled:
+    if unlabelled and not taken:
         raise PlanningError(f"{names}: case {unlabelled[0]} has no label, which method '{request.method}' needs")
     return cases
 

@@ -192,7 +192,9 @@ def _check_modality(dataset: DatasetFolder, first: DatasetFolder, teachers: Sequ
 
 
 def _cases(plan: Plan, datasets: Sequence[DatasetFolder], old: Sequence[DatasetFolder]) -> tuple[PlannedCase, ...]:
-    cases = planned_cases(datasets, plan.include) + planned_cases(old, plan.include, old=True)
+    unlabelled = method_named(plan.method).needs.unlabelled
+    cases = planned_cases(datasets, plan.include, unlabelled=unlabelled)
+    cases += planned_cases(old, plan.include, old=True)
     if not cases:
         names = ", ".join(dataset.path.name for dataset in datasets)
         raise WorkflowError(f"{names}: no case is {' or '.join(plan.include)}; have cases approved first")
@@ -200,14 +202,17 @@ def _cases(plan: Plan, datasets: Sequence[DatasetFolder], old: Sequence[DatasetF
 
 
 def planned_cases(
-    datasets: Sequence[DatasetFolder], include: Sequence[str], *, old: bool = False
+    datasets: Sequence[DatasetFolder], include: Sequence[str], *, old: bool = False, unlabelled: bool = False
 ) -> tuple[PlannedCase, ...]:
-    """The cases of these statuses, of several datasets with the dataset's number before their id."""
+    """The cases of these statuses, of several datasets with the dataset's number before their id.
+
+    Args: unlabelled: scans without a label, too, which nobody can approve.
+    """
     return tuple(
         PlannedCase(id=_case_id(case, number, len(datasets), old), case=case, dataset=dataset, old=old)
         for number, dataset in enumerate(datasets, start=1)
         for case in dataset.cases()
-        if case.status in include
+        if case.status in include or (unlabelled and case.label is None)
     )
 
 
