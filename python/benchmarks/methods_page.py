@@ -9,7 +9,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.methods_charts import draw_charts
-from benchmarks.methods_runs import HEADNECK_RUNS, RUNS, SEEDS, why_not
+from benchmarks.methods_runs import HEADNECK_RUNS, RUNS, SEEDS, STEPS, why_not
 from benchmarks.methods_scores import (
     Figures,
     difference,
@@ -37,6 +37,7 @@ def write_page(folder: Path, figures: Figures, study_figures: Path) -> None:
     )  # fmt: skip
     page = templates.get_template("methods_page.md.j2").render(
         studies=[_section(figures, key, charts[key].name) for key in STUDIES if key in charts],
+        steps=STEPS,
         suspects=[line for study in STUDIES.values() for line in suspects(figures, study)],
         headneck=_headneck(figures, study_figures),
         costs=_costs(figures),

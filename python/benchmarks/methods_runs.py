@@ -19,6 +19,10 @@ TEACHER_STEPS, SINGLE_STEPS, STUDENT_STEPS = 300, 200, 120
 FRESH_STEPS = TEACHER_STEPS + STUDENT_STEPS
 # of several partly labelled sets: as many as a minute holds, a step taking twice as long
 TOGETHER_STEPS, DISTILLED_STEPS = 280, 2 * STUDENT_STEPS
+STEPS: Mapping[str, int] = {
+    "teacher": TEACHER_STEPS, "student": STUDENT_STEPS, "fresh": FRESH_STEPS, "together": TOGETHER_STEPS,
+    "distilled": DISTILLED_STEPS,
+}  # fmt: skip
 _SIZE = {"features": [8, 16, 32, 64], "blocks": [1, 1, 1, 1], "spacing_mm": list(SPACING_MM)}
 # Adam moves a weight by its rate a step at most: a fresh network gets nowhere in 300 steps of the presets' 0.002
 _FRESH_RATE, _STUDENT_RATE = 0.03, 0.01

@@ -18,6 +18,7 @@ from organincrement.networks.build import build_network
 from organincrement.networks.dodnet import DoDNet
 from organincrement.networks.preact_unet import Encoder
 from organincrement.networks.sizing import NetworkSpec
+from organincrement.workflows import make_plan as make_plan_module
 from organincrement.workflows.make_plan import PlanRequest, make_plan
 from organincrement.workflows.segment import SegmentRequest, segment
 from organincrement.workflows.train import create_job, run_job
@@ -80,7 +81,9 @@ def test_a_paused_job_of_tasks_goes_on_to_the_same_weights(tiny_world, finished,
     assert_same_student(job, finished)
 
 
-def test_the_paper_preset_plans_the_papers_size_patch_and_grid(tiny_world, tmp_path):
+def test_the_paper_preset_plans_the_papers_size_patch_and_grid(tiny_world, tmp_path, monkeypatch):
+    # to estimate it, two steps of 17 million weights are taken, which is minutes on a CPU
+    monkeypatch.setattr(make_plan_module, "fitted_plan", lambda setup, *others: setup.plan)
     plan = make_plan(
         PlanRequest(
             datasets=(tiny_world.site_a.path, tiny_world.site_b.path), out=tmp_path / "plan.json", method="dodnet",
