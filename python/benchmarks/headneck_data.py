@@ -14,10 +14,6 @@ DATASETS: dict[str, tuple[Mapping[str, int], Sequence[tuple[str, str]]]] = {
     "site_b": ({"mandible": 1}, [("site_b", "labels")]),
     "site_c": ({"larynx": 1}, [("site_c", "labels")]),
     "site_b_full": (_OLD | {"mandible": 5}, [("site_b", "labels_bound")]),
-    "joint": (
-        _OLD | {"mandible": 5, "larynx": 6},
-        [("site_a", "labels"), ("site_b", "labels_bound"), ("site_c", "labels_bound")],
-    ),
     "devtest": (_OLD | {"larynx": 6, "mandible": 7}, [("devtest", "labels")]),
 }
 

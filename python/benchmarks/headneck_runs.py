@@ -24,12 +24,17 @@ _AS_LONG = {"training.steps": STUDENT_STEPS}
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training. parent: the run whose student is the teacher; dataset: a key of headneck_data.DATASETS."""
+    """One training. parent: the run whose student is the teacher; dataset: a key of headneck_data.DATASETS.
+
+    also: further datasets; old: the teacher's own, for a method that may see it.
+    """
 
     what: str
     dataset: str
     method: str = DEFAULT_METHOD
     parent: str | None = None
+    also: tuple[str, ...] = ()
+    old: tuple[str, ...] = ()
     preset: str = "practical"
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -89,7 +94,11 @@ RUNS: dict[str, Run] = {
     "paper-terms": _mandible(
         "all terms to the letter, the practical schedule", **BlaUag.presets["paper"].settings
     ),
-    "joint": _bound("sites A, B, C together, all labels, fresh network", "joint", _FIRST_STEPS + 2 * STUDENT_STEPS),
+    "joint": Run(
+        what="sites A, B and C together: self-training from the teacher with its own data", dataset="site_b",
+        also=("site_c",), old=("site_a",), method="self-training", parent="teacher",
+        overrides={"training.steps": 2 * STUDENT_STEPS},
+    ),
 }  # fmt: skip
 
 
@@ -103,6 +112,8 @@ def key_of(name: str) -> str:
         "settings": setting_facts(asdict(method.Config()) | dict(preset.settings) | dict(run.overrides)),
         "parent": key_of(run.parent) if run.parent else None,
     }  # fmt: skip
+    if run.also or run.old:
+        facts |= {"also": run.also, "old": run.old}
     return digest(facts)
 
 
@@ -119,8 +130,9 @@ def train(name: str, work: Path, datasets: Mapping[str, Path]) -> dict[str, Any]
         folder.mkdir(parents=True)
         teachers = (student_of(run.parent, work),) if run.parent else ()
         request = PlanRequest(
-            datasets=(datasets[run.dataset],), out=folder / "plan.json", teachers=teachers, method=run.method,
-            preset=run.preset, overrides={**run.overrides, "seed": SEED},
+            datasets=[datasets[name] for name in (run.dataset, *run.also)], out=folder / "plan.json",
+            teachers=teachers, old_datasets=[datasets[name] for name in run.old], method=run.method, preset=run.preset,
+            overrides={**run.overrides, "seed": SEED},
         )  # fmt: skip
         make_plan(request)
         (folder / "key").write_text(key_of(name))

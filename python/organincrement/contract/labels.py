@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .errors import ContractError
@@ -103,11 +103,23 @@ class LabelSpace:
     @classmethod
     def joined(cls, spaces: Iterable["LabelSpace"]) -> "LabelSpace":
         """The organs of several label spaces in their order, each once."""
+        spaces = list(spaces)
+        plain = [organ for space in spaces for organ in space.organs if organ.host is None]
         organs: list[Organ] = []
-        for organ in (organ for space in spaces for organ in space.organs):
+        for organ in (organ for space in spaces for organ in space.hosted_in(plain)):
             if not any(organ.same_as(earlier) for earlier in organs):
                 organs.append(organ)
         return cls(tuple(organs))
+
+    def hosted_in(self, others: Iterable[Organ]) -> tuple[Organ, ...]:
+        """Its organs, each anomaly with the id that its host has among others, the first that is the same."""
+        known = list(others)
+
+        def host_of(organ: Organ) -> str | None:
+            own = next((host for host in self.organs if host.id == organ.host), None)
+            return next((other.id for other in known if own and other.same_as(own)), organ.host)
+
+        return tuple(organ if organ.host is None else replace(organ, host=host_of(organ)) for organ in self.organs)
 
     def has(self, organ: Organ) -> bool:
         """Whether this organ, by its codes or its id, is among them."""

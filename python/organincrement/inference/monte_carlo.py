@@ -116,12 +116,11 @@ class Doubter:
     def _organ_probabilities(self, x_11DHW: Tensor) -> Tensor:
         """(organs, D, H, W), each organ in the head that knows it."""
         p = self.readout.probabilities(self.network(x_11DHW)[0].float(), self.temperature)
-        channel_of = {
-            label: channel
-            for group in self.readout.groups
-            for channel, label in zip(group.channels, group.labels, strict=True)
-        }
-        return p[[channel_of[label] for label in range(1, self.readout.classes)]]
+        pairs = [pair for group in self.readout.groups for pair in zip(group.channels, group.labels, strict=True)]
+        of_organs = p.new_zeros(self.readout.classes - 1, *p.shape[1:])
+        for channel, label in pairs:  # several where organs have been merged
+            of_organs[label - 1] += p[channel]
+        return of_organs
 
 
 def windows_of(slab_DHW: np.ndarray, patch: tuple[int, int, int]) -> list[np.ndarray]:

@@ -27,6 +27,7 @@ UncertaintyKind = Literal["none", "entropy", "perturbation"]
 _PERTURBATIONS = 6  # where the model names none; arXiv 2103.05227: Q
 _SMALLEST_BUDGET_BYTES = 4 * 2**20
 _REDUCTION_BYTES = 4 * 12  # for each output voxel: the maps that label_and_entropy and the resampling hold at once
+_CLAIM_BYTES = 12  # of each group with an anomaly, whose claim is kept until all are there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def predict_volume(
     for tile in tiles:
         mean = average_windows(source, windows, tile.box, predict, channels, device, settings.between)
         held = _Held(mean=_with_surroundings(mean, tile.inside, tile.read, readout), axes=axes, read=tile.read)
-        for part in parts(tile.output, settings.budget_bytes // _REDUCTION_BYTES):
+        for part in parts(tile.output, settings.budget_bytes // _reduction_bytes(readout)):
             along = None if places_mm is None else _part_of(places_mm, part).to(held.mean.device)
             found = _reduce(held, part, readout, manifest.inference.temperature, settings.uncertainty, along)
             labels[part] = found.labels.cpu().numpy()
@@ -126,6 +127,10 @@ def predict_volume(
         uncertainty_DHW=None if percent is None else _back(percent, image, manifest),
         device=device,
     )
+
+
+def _reduction_bytes(readout: Readout) -> int:
+    return _REDUCTION_BYTES + _CLAIM_BYTES * sum(any(group.hosts) for group in readout.groups)
 
 
 def _back(array_DHW: np.ndarray, image: Volume, manifest: ModelManifest) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from organincrement.contract.channels import ChannelGroup, channel_count, channel_groups
 from organincrement.contract.labels import LabelSpace
@@ -58,7 +59,7 @@ class Readout:
                 of_one = (logits_BCDHW[:, channel] - _background(group, logits_BCDHW)) / group.temperature
                 # a frozen decoder keeps the channels of organs that have been merged since
                 odds[:, label] = torch.logaddexp(odds[:, label], of_one)
-        return odds.log_softmax(1)
+        return _shared_with_anomalies(odds, self.groups).log_softmax(1)
 
     def probabilities(self, logits_CDHW: Tensor, temperature: float) -> Tensor:
         """Each channel's probability in its own group; a sigmoid's where the group has no background channel."""
@@ -131,30 +132,55 @@ def _background(group: ChannelGroup, logits_BCDHW: Tensor) -> Tensor | float:
     return 0.0 if group.background is None else logits_BCDHW[:, group.background]
 
 
+def _shared_with_anomalies(odds_BCDHW: Tensor, groups: tuple[ChannelGroup, ...]) -> Tensor:
+    """An organ's map may hold the anomaly that another group sees in it: the two share the organ's odds."""
+    for group in groups:
+        for label, host in zip(group.labels, group.hosts, strict=True):
+            if host and host not in group.labels:  # in one softmax they exclude each other already
+                own, whole = odds_BCDHW[:, label].clone(), odds_BCDHW[:, host].clone()
+                odds_BCDHW[:, label] = torch.maximum(own, whole + functional.logsigmoid(own))
+                odds_BCDHW[:, host] = whole + functional.logsigmoid(-own)
+    return odds_BCDHW
+
+
 def _claim(group: ChannelGroup, logits_of: ChannelOf, p_of: ChannelOf | None, temperature: float) -> Claim:
-    found = label_and_entropy(_with_background(group, logits_of), temperature * group.temperature)
-    entropy = found.entropy if p_of is None else entropy_of_channels(_p_with_background(group, p_of))
-    labels = torch.tensor((0, *group.labels), dtype=torch.int16, device=found.labels.device)[found.labels.long()]
+    parts, scale = _parts(group), temperature * group.temperature
+    found = label_and_entropy(_with_background(group, parts, logits_of, scale), scale)
+    entropy = found.entropy if p_of is None else entropy_of_channels(_p_with_background(group, parts, p_of))
+    host_of = dict(zip(group.labels, group.hosts, strict=True))
+    labels = torch.tensor((0, *parts), dtype=torch.int16, device=found.labels.device)[found.labels.long()]
     hosts = None
     if any(group.hosts):
-        hosts = torch.tensor((0, *group.hosts), dtype=torch.int16, device=labels.device)[found.labels.long()]
+        of_parts = (0, *(host_of[label] for label in parts))
+        hosts = torch.tensor(of_parts, dtype=torch.int16, device=labels.device)[found.labels.long()]
     return Claim(
         labels=labels,
         hosts=hosts,
         confidence=found.confidence.masked_fill(labels == 0, 0.0),
-        doubt=entropy / math.log(1 + len(group.channels)),
+        doubt=entropy / math.log(1 + len(parts)),
     )
 
 
-def _with_background(group: ChannelGroup, logits_of: ChannelOf) -> Iterator[Tensor]:
-    if group.background is None:
-        yield torch.zeros_like(logits_of(group.channels[0]))
-    for channel in group.all_channels:
-        yield logits_of(channel)
+def _parts(group: ChannelGroup) -> dict[int, list[int]]:
+    """The channels of each label: several where organs of a frozen decoder have been merged since."""
+    parts: dict[int, list[int]] = {}
+    for channel, label in zip(group.channels, group.labels, strict=True):
+        parts.setdefault(label, []).append(channel)
+    return parts
 
 
-def _p_with_background(group: ChannelGroup, p_of: ChannelOf) -> Iterator[Tensor]:
-    if group.background is None:
-        yield 1.0 - p_of(group.channels[0])
-    for channel in group.all_channels:
-        yield p_of(channel)
+def _with_background(
+    group: ChannelGroup, parts: dict[int, list[int]], logits_of: ChannelOf, scale: float
+) -> Iterator[Tensor]:
+    yield torch.zeros_like(logits_of(group.channels[0])) if group.background is None else logits_of(group.background)
+    for channels in parts.values():
+        if len(channels) == 1:
+            yield logits_of(channels[0])
+        else:
+            yield torch.stack([logits_of(channel) / scale for channel in channels]).logsumexp(0) * scale
+
+
+def _p_with_background(group: ChannelGroup, parts: dict[int, list[int]], p_of: ChannelOf) -> Iterator[Tensor]:
+    yield 1.0 - p_of(group.channels[0]) if group.background is None else p_of(group.background)
+    for channels in parts.values():
+        yield p_of(channels[0]) if len(channels) == 1 else torch.stack([p_of(c) for c in channels]).sum(0)

@@ -20,7 +20,7 @@ Ambiguous in the paper, and chosen here:
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -95,6 +95,7 @@ class MsKd(ContinualMethod):
             log_p = student(batch.image_BCDHW).float().log_softmax(1)
         opinions = [opinion_of(teacher, batch.image_BCDHW, level) for teacher in self.inputs.teachers]
         log_q = [self._log_q(opinion, batch) for opinion in opinions]
+        opinions = [replace(one, log_q_BKDHW=q) for one, q in zip(opinions, log_q, strict=True)]
         regions = [mskd.organ_region(one) for one in log_q]
         log_p_old = fold_new_into_background(log_p, old_count)
         terms: dict[str, Tensor] = {}

@@ -199,7 +199,8 @@ class ContinualMethod(Protocol):
     def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
         """Prepare the student for a phase after the first; the optimiser, the schedule and the average start anew.
 
-        Args: scores: labelled organs' mean Dice at all validations so far. Returns: False to end the training here.
+        Args: scores: labelled organs' mean Dice at the validations of the phase that ends.
+        Returns: False to end the training here.
         """
         return True
 

@@ -28,9 +28,11 @@ def student_from_teacher(inputs: MethodInputs, prior: float = 0.0) -> nn.Module:
 def student_from_first_of_many(inputs: MethodInputs, prior: float = 0.0) -> nn.Module:
     """The first teacher's weights, with a head for every organ that it does not know. Args: prior: as above.
 
-    Its organs are the student's first: `LabelSpace.joined` takes the teachers in their order.
+    Its organs come first in `transition.old`; those that are merged away lose their row.
     """
     first = inputs.teachers[0]
     state = {name: weight.detach().cpu() for name, weight in first.network.state_dict().items()}
-    others = len(inputs.organs) + 1 - len(first.channel_of)
-    return grow(first.spec, state, range(len(first.channel_of)), others, prior).to(inputs.device)
+    own = inputs.transition.old.organs[: len(first.channel_of) - 1]
+    kept = [0, *(n for n, organ in enumerate(own, start=1) if organ.id not in inputs.transition.merges)]
+    others = 1 + len(inputs.organs) - len(kept)
+    return grow(first.spec, state, kept, others, prior).to(inputs.device)

@@ -82,5 +82,12 @@ class FrozenTeacher:
         """From the network's channels to the log-probabilities of background and the K old organs."""
         return self.fold(self.readout.joint_log_p(logits_BCDHW))
 
+    def old_labels(self, logits_CDHW: Tensor) -> Tensor:
+        """From the network's channels at some voxels to the old organ, 0..K, that it shows there."""
+        if len(self.readout.groups) == 1:  # merged organs are summed before the most probable is taken
+            return self.old_log_p(logits_CDHW[None])[0].argmax(0)
+        place_of = torch.tensor(self.channel_of, device=logits_CDHW.device)
+        return place_of[self.readout.labels(logits_CDHW).long()]
+
     def _log_p(self, image_BCDHW: Tensor) -> Tensor:
         return self.old_log_p(self.network(image_BCDHW).float())

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from organincrement.networks.averages import move_average
 from organincrement.networks.build import build_network
 from organincrement.networks.sizing import NetworkSpec
 
@@ -28,15 +29,9 @@ class CoTrained(nn.Module):
         self.means.eval()
         return self
 
-    @torch.no_grad()
     def update(self, decay: float) -> None:
         """Move each average towards its network; a young one forgets faster, so that the start fades."""
         self.updates += 1
         count = int(self.updates)
-        share = 1 - min(decay, (1 + count) / (10 + count))
         for mean, network in zip(self.means, self.networks, strict=True):
-            for kept, now in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
-                if kept.is_floating_point():
-                    kept.lerp_(now, share)
-                else:
-                    kept.copy_(now)
+            move_average(mean, network, min(decay, (1 + count) / (10 + count)))

@@ -101,3 +101,12 @@ def _grown(name: str, state: Mapping[str, Tensor], kept: list[int], new_count: i
         raise NetworkError(f"the output layer '{stem}' has no bias, which the new organs' start needs")
     weight, grown_bias = grown_rows(state[f"{stem}.weight"][kept], bias[kept], new_count, prior)
     return grown_bias if which == "bias" else weight
+
+
+@torch.no_grad()
+def temper_rows(network: nn.Module, layer: str, rows: Sequence[int], temperature: float) -> None:
+    """Divide some rows of an output layer, in place, so that their softmax is that of logits / temperature."""
+    found = network.get_submodule(layer)
+    for weight in (found.weight, found.bias):
+        if isinstance(weight, Tensor):
+            weight[list(rows)] /= temperature

@@ -18,15 +18,16 @@ _STATES = 4  # weights, their average, two moments
 
 
 def estimate(
-    plan: Plan, method: ContinualMethod, hardware: Hardware, scan_voxels: Sequence[int], label_count: int
+    plan: Plan, method: ContinualMethod, hardware: Hardware, scan_voxels: Sequence[int], annotated: Sequence[bool]
 ) -> Estimate:
     """What the plan is expected to take on this hardware.
 
-    Args: scan_voxels: of each case on the network's grid. label_count: how many organs a batch can name.
+    Args: scan_voxels: of each case on the network's grid. annotated: of the organs that a batch can name, those looked
+        for in the case with the most of them: methods with a task for each organ do as much work as there are labels.
     """
     student = method.build_student()
     optimizer = make_optimizer(student, plan.training.optimizer)
-    seconds = [_timed_step(plan, method, student, optimizer, hardware, label_count) for _ in range(_STEPS)]
+    seconds = [_timed_step(plan, method, student, optimizer, hardware, annotated) for _ in range(_STEPS)]
     on_gpu = hardware.device.type == "cuda"
     return Estimate(
         seconds=round(min(seconds) * plan.training.steps * 1.1 + 20, 1),  # validation and preparation: about a tenth
@@ -44,16 +45,17 @@ def _timed_step(
     student: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     hardware: Hardware,
-    label_count: int,
+    annotated: Sequence[bool],
 ) -> float:
     generator = torch.Generator().manual_seed(0)
     shape = (plan.training.batch, *plan.training.patch)
     image = torch.randn(shape[0], 1, *shape[1:], generator=generator)
-    labels = torch.randint(0, 1 + label_count, shape, generator=generator)
+    known = torch.tensor([0, *(number for number, looked in enumerate(annotated, start=1) if looked)])
+    labels = known[torch.randint(0, len(known), shape, generator=generator)]
     batch = Batch(
         image_BCDHW=image.to(hardware.device),
         labels_BDHW=labels.to(hardware.device),
-        annotated_BL=torch.ones(shape[0], label_count, dtype=torch.bool, device=hardware.device),
+        annotated_BL=torch.tensor([list(annotated)] * shape[0], dtype=torch.bool, device=hardware.device),
         case_ids=("noise",),
         generator=generator,
     )

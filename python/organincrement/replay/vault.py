@@ -5,6 +5,7 @@ other program of the engine copies anything out of it; training reads patches st
 """
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -98,6 +99,9 @@ class ExemplarCase(CachedCase):
         return blosc2.open(str(self.folder / self.file), mode="r", mmap_mode="r")
 
 
+_OURS = re.compile(r"\.?(\d{4}\.b2nd|selection\.html|vault\.json).*")
+
+
 class VaultWriter:
     """Fills `<out>.partial`, private from the first moment on, and renames it to `out` when it is whole.
 
@@ -109,9 +113,16 @@ class VaultWriter:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ReplayError(f"{out.name}: is there already; choose another place for the vault")
         _check_place(out)
-        shutil.rmtree(self._partial, ignore_errors=True)
+        self._clear_remains()
         self._partial.mkdir(parents=True)
         self._partial.chmod(_OWNER_FOLDER)
+
+    def _clear_remains(self) -> None:
+        """Of a selection that was killed; a folder that holds anything else is somebody's."""
+        remains = list(self._partial.iterdir()) if self._partial.is_dir() else []
+        if any(not _OURS.fullmatch(path.name) for path in remains):
+            raise ReplayError(f"{self._partial.name}: is there and holds other files; choose another place")
+        shutil.rmtree(self._partial, ignore_errors=True)
 
     def store(self, number: int, image_DHW: np.ndarray) -> tuple[str, str, int]:
         """Keep one normalised slab. Returns: its file, the file's SHA-256 and bytes."""

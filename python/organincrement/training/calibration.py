@@ -64,21 +64,23 @@ def fitted_group_temperatures(
     seed: int,
 ) -> tuple[float | None, ...]:
     """T of each group of channels that best explains the labels; None where its organs were not looked for."""
-    drawn = [(held, *_raw_draw(network, held, readout.channels, segmenter, seed)) for held in cases]
-    temperatures: list[float | None] = []
-    for group in readout.groups:
-        wanted = [organs.ids[label - 1] for label in group.labels]
-        known = [
-            (_group_logits(group, logits_NC), _group_truth(held, wanted, truth_N))
-            for held, logits_NC, truth_N in drawn
-            if set(wanted) <= set(held.annotated)
-        ]
-        if not known:
-            temperatures.append(None)
+    known: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in readout.groups]
+    for held in cases:
+        searched = [{organs.ids[label - 1] for label in g.labels} <= set(held.annotated) for g in readout.groups]
+        if not any(searched):
             continue
-        logits, truth = (np.concatenate(part) for part in zip(*known, strict=True))
-        temperatures.append(round(fit_temperature(logits, truth), 4) if (truth > 0).any() else None)
-    return tuple(temperatures)
+        logits_NC, truth_N = _raw_draw(network, held, readout.channels, segmenter, seed)
+        for group, found, looked in zip(readout.groups, known, searched, strict=True):
+            if looked:
+                found.append((_group_logits(group, logits_NC), _group_truth(held, group, organs, truth_N)))
+    return tuple(_fitted(found) for found in known)
+
+
+def _fitted(known: list[tuple[np.ndarray, np.ndarray]]) -> float | None:
+    if not known:
+        return None
+    logits_NC, truth_N = (np.concatenate(part) for part in zip(*known, strict=True))
+    return round(fit_temperature(logits_NC.astype(float), truth_N), 4) if (truth_N > 0).any() else None
 
 
 def _raw_draw(
@@ -88,19 +90,24 @@ def _raw_draw(
     truth_M = held.case.labels_DHW().ravel()
     known = np.flatnonzero(truth_M >= 0)
     drawn = np.random.default_rng(seed).choice(known, min(_VOXELS_PER_CASE, known.size), replace=False)
-    return segmenter.logits_at(network, held.case, channels, drawn).numpy().astype(float), truth_M[drawn]
+    return segmenter.logits_at(network, held.case, channels, drawn).numpy(), truth_M[drawn]
 
 
 def _group_logits(group: ChannelGroup, logits_NC: np.ndarray) -> np.ndarray:
-    organs = logits_NC[:, list(group.channels)]
-    background = np.zeros((len(organs), 1)) if group.background is None else logits_NC[:, [group.background]]
+    organs, own = logits_NC[:, list(group.channels)], group.background
+    background = np.zeros((len(organs), 1), np.float32) if own is None else logits_NC[:, [own]]
     return np.concatenate([background, organs], axis=1)
 
 
-def _group_truth(held: HeldBackCase, wanted: Sequence[str], truth_N: np.ndarray) -> np.ndarray:
-    """0 for anything that is not one of these organs."""
-    values = [held.label_values[organ] for organ in wanted]
-    return sum(np.where(truth_N == value, place, 0) for place, value in enumerate(values, start=1))  # type: ignore[return-value]
+def _group_truth(held: HeldBackCase, group: ChannelGroup, organs: LabelSpace, truth_N: np.ndarray) -> np.ndarray:
+    """0 for anything that is not one of the group's organs; a map of its own holds its organ's anomalies as well."""
+    found_N = np.zeros(truth_N.shape, np.int64)
+    for place, label in enumerate(group.labels, start=1):
+        own = organs.ids[label - 1]
+        inside = [organ.id for organ in organs.organs if group.background is None and organ.host == own]
+        values = [held.label_values[name] for name in (own, *inside) if name in held.label_values]
+        found_N[np.isin(truth_N, values)] = place
+    return found_N
 
 
 def _draw(

@@ -41,6 +41,7 @@ class Progress:
     step: int = 0
     phase: int = 0
     ended: bool = False
+    scored_before: int = 0
     scores: list[float] = field(default_factory=list)
     validated_step: int = -1
     best_step: int = -1
@@ -138,9 +139,11 @@ class Trainer:
         progress = self.progress
         while not progress.ended and self.phases.begins(progress.phase + 1, progress.step):
             self.student.load_state_dict(self.network.state_dict())  # what was validated is what goes on
-            progress.ended = not self.method.enter(self.student, progress.phase + 1, tuple(progress.scores))
+            scores = tuple(progress.scores[progress.scored_before :])
+            progress.ended = not self.method.enter(self.student, progress.phase + 1, scores)
             if not progress.ended:
                 progress.phase += 1
+                progress.scored_before = len(progress.scores)
                 progress.best_step, progress.best_score = -1, -1.0
                 self._start_optimizer()
                 self.reporter.phase = self.phases.names[progress.phase]
@@ -286,7 +289,8 @@ class Trainer:
         self._start_optimizer()
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where the checkpoint was made without float16
+            self.scaler.load_state_dict(state["scaler"])
         if self.average:
             self.average.network.load_state_dict(state["average"])
             self.average.updates = state["average_updates"]

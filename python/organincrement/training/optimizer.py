@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from organincrement.networks.averages import move_average
+
 _FIRST_TENTH = 0.1  # Continual Segment's average: 0.99, and 0.999 from then on (arXiv 2302.00162)
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -55,17 +57,6 @@ class AveragedWeights:
         decay = self.first if self.first is not None and done < _FIRST_TENTH else self.decay
         self.move(network, min(decay, (1 + self.updates) / (10 + self.updates)))
 
-    @torch.no_grad()
     def move(self, network: nn.Module, momentum: float) -> None:
         """e <- m e + (1 - m) theta."""
-        # not by state_dict, where a weight that has several names would be moved several times
-        for mean, now in zip(_tensors(self.network), _tensors(network), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - momentum)
-            else:
-                mean.copy_(now)
-
-
-def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    """Weights and buffers, each once."""
-    return [*network.parameters(), *network.buffers()]
+        move_average(self.network, network, momentum)

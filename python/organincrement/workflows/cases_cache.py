@@ -120,7 +120,7 @@ def local_labels(labels_DHW: np.ndarray, planned: PlannedCase, setup: Setup) -> 
     """
     space, values = planned.dataset.label_space, setup.label_values
     number_of = np.zeros(1 + max(len(space), int(labels_DHW.max(initial=0))), np.int16)
-    for stored, organ in enumerate(space.organs, start=1):
+    for stored, organ in enumerate(space.hosted_in(setup.organs.organs), start=1):
         number_of[stored] = values.get(setup.student_id(organ), 0)
     labels = number_of[labels_DHW]
     labels[labels_DHW == planned.dataset.manifest.ignore_value] = UNLABELLED

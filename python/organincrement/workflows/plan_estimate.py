@@ -52,7 +52,8 @@ def _measured(setup: Setup, plan: Plan, hardware: Hardware, voxels: Sequence[int
     part = _part(plan)
     parts = -(-plan.training.batch // part)
     one = replace(plan, training=replace(plan.training, batch=part))
-    expected = estimate(one, setup.method(hardware.device), hardware, voxels, len(setup.label_values))
+    rows = [[organ in setup.annotated_as(case) for organ in setup.label_values] for case in setup.cases]
+    expected = estimate(one, setup.method(hardware.device), hardware, voxels, max(rows, key=sum))
     if parts == 1 or expected.seconds is None:
         return expected
     return replace(expected, seconds=round(expected.seconds * parts, 1))

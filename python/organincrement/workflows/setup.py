@@ -82,9 +82,12 @@ class Setup:
 
     def annotated_as(self, planned: PlannedCase) -> tuple[str, ...]:
         """The organs that were looked for in a case, by the ids that the student has for them."""
-        space = planned.dataset.label_space
-        found = (space.organs[space.index(organ_id) - 1] for organ_id in planned.case.annotated)
-        return tuple(dict.fromkeys(self.student_id(organ) for organ in found))
+        space, old = planned.dataset.label_space, self.transition.old
+        named = space.hosted_in(self.organs.organs)
+        found = [named[space.index(organ_id) - 1] for organ_id in planned.case.annotated]
+        # a part of an organ says nothing of the rest: what is merged away does not count
+        whole = (organ for organ in found if not (old.has(organ) and old.like(organ).id in self.transition.merges))
+        return tuple(dict.fromkeys(self.student_id(organ) for organ in whole))
 
     def student_id(self, organ: Organ) -> str:
         """The student's id of an organ of any data set; of one that is merged away, the one that it counts as."""
@@ -115,7 +118,7 @@ class Setup:
     def _channel_of(self, teacher: LoadedModel) -> tuple[int, ...]:
         if len(self.teachers) == 1:
             return self.transition.teacher_to_student
-        return (0, *(self.organs.index(self.organs.like(organ).id) for organ in teacher.organs.organs))
+        return (0, *(self.organs.index(self.student_id(organ)) for organ in teacher.organs.organs))
 
 
 def set_up(plan: Plan, plan_file: Path) -> Setup:
@@ -170,9 +173,9 @@ def check_inputs(method: type[ContinualMethod], inputs: Sequence[PlanInput]) -> 
 def _transition(
     teachers: Sequence[LoadedModel], datasets: Sequence[DatasetFolder], old: Sequence[DatasetFolder], plan: Plan
 ) -> LabelTransition:
-    labelled = LabelSpace.joined(dataset.label_space for dataset in datasets)
     known = LabelSpace.joined(teacher.organs for teacher in teachers)
-    for organ in LabelSpace.joined(dataset.label_space for dataset in old).organs:
+    labelled = LabelSpace(LabelSpace.joined(dataset.label_space for dataset in datasets).hosted_in(known.organs))
+    for organ in LabelSpace.joined(dataset.label_space for dataset in old).hosted_in(known.organs):
         if not known.has(organ):
             raise WorkflowError(f"organ '{organ.id}' of the old data is not the teacher's: give it with --dataset")
     if method_named(plan.method).needs.teachers == "many":

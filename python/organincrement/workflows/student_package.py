@@ -10,11 +10,13 @@ import numpy as np
 
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import (
+    Decoder,
     Inference,
     LineageStep,
     Metrics,
     ModelManifest,
     MultiDecoderHead,
+    MultiHead,
     Network,
     SoftmaxHead,
     SpacingRange,
@@ -28,6 +30,7 @@ from organincrement.methods.protocol import Citation, Product
 from organincrement.methods.registry import method_named
 from organincrement.models.package import Provenance, save_package, shared_state
 from organincrement.networks.build import count_parameters
+from organincrement.networks.head import temper_rows
 from organincrement.training.calibration import CalibratedTeacher, fitted_group_temperatures, fitted_temperature
 from organincrement.training.validation import HeldBackCase, Rows, Segmenter, ValidationResult
 from organincrement.workflows.body_ranges import with_ranges
@@ -77,13 +80,26 @@ def _calibrated(
         return product, fitted_temperature(product.network, held, teacher, setup.organs, segmenter, seed)
     found = fitted_group_temperatures(product.network, held, setup.organs, setup.readout, segmenter, seed)
     if isinstance(product.head, MultiDecoderHead):
-        decoders = tuple(
-            part if fitted is None else replace(part, temperature=fitted)
-            for part, fitted in zip(product.head.decoders, found, strict=True)
-        )
-        return replace(product, head=MultiDecoderHead(decoders=decoders)), 1.0
+        return replace(product, head=MultiDecoderHead(decoders=_tempered(product.head.decoders, found))), 1.0
+    if isinstance(product.head, MultiHead):
+        _temper_heads(product, found, setup)
+        return product, 1.0
     fitted = [t for t in found if t is not None]
     return product, round(float(np.exp(np.mean(np.log(fitted)))), 4) if fitted else 1.0
+
+
+def _tempered(decoders: Sequence[Decoder], fitted: Sequence[float | None]) -> tuple[Decoder, ...]:
+    """With the temperatures that could be fitted; the others keep theirs."""
+    pairs = zip(decoders, fitted, strict=True)
+    return tuple(part if t is None else replace(part, temperature=t) for part, t in pairs)
+
+
+def _temper_heads(product: Product, fitted: Sequence[float | None], setup: Setup) -> None:
+    """Divide each head's rows by its temperature, for which a head has no field: of the old ones their teacher's."""
+    taught = setup.teachers[0].manifest.inference.temperature if setup.teachers else 1.0
+    heads = product.head.heads  # type: ignore[union-attr]
+    for layer, group, t in zip((head.prefix for head in heads), setup.readout.groups, fitted, strict=True):
+        temper_rows(product.network, layer, group.all_channels, t or taught)
 
 
 def _calibrated_teacher(setup: Setup, segmenter: Segmenter) -> CalibratedTeacher | None:

@@ -215,7 +215,7 @@ def _labels_of(teachers: Sequence[FrozenTeacher], case: CachedCase, segmenter: S
     for teacher in teachers:
 
         def labelled(logits_CDHW: torch.Tensor, teacher: FrozenTeacher = teacher) -> torch.Tensor:
-            return teacher.old_log_p(logits_CDHW[None])[0].argmax(0)
+            return teacher.old_labels(logits_CDHW)
 
         labels = segmenter.labels(teacher.network, case, teacher.readout.channels, labelled)
         merged = labels if merged is None else np.where(merged > 0, merged, labels)
@@ -272,7 +272,7 @@ def _package(
 ) -> dict[str, Any]:  # fmt: skip
     """The student, with its best weights, in the job folder. Returns: the metrics of the `finished` event."""
     network = _best_network(trainer, held)
-    trainer.method.settle(network, tuple(trainer.progress.scores))
+    trainer.method.settle(network, tuple(trainer.progress.scores[trainer.progress.scored_before :]))
     product = trainer.method.product(network)
     product.network.eval()
     result = _validated(product.network, setup, held, segmenter)

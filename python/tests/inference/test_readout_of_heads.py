@@ -127,3 +127,24 @@ def test_a_second_anomaly_in_an_organ_is_a_task_of_its_own():
     tasks = task_list(space)
     assert sorted(organ for task in tasks for organ in task) == sorted(space.ids)
     assert channel_count(DynamicHead(tasks=tasks, width=8, depth=3), space) == 2 * len(tasks)
+
+
+def test_a_teacher_with_anomalies_says_the_same_by_labels_and_by_its_distribution():
+    readout = Readout.of(DynamicHead(tasks=task_list(WITH_TUMOUR), width=8, depth=3), WITH_TUMOUR)
+    tumour, liver_alone, spleen = [6.0, 2, -9, 0, -9, 0], [6.0, -2, -9, 0, -9, 0], [-6.0, -9, 3, 0, -9, 0]
+    logits = voxels(tumour, liver_alone, spleen)
+    assert readout.labels(logits).flatten().tolist() == [4, 1, 2]
+    log_p = readout.joint_log_p(logits[None])
+    assert log_p[0].argmax(0).flatten().tolist() == [4, 1, 2]
+    torch.testing.assert_close(log_p.exp().sum(1), torch.ones(1, 1, 1, 3))
+
+
+def test_organs_merged_within_a_frozen_decoder_add_up():
+    head = MultiDecoderHead(
+        decoders=(Decoder(organs=("liver", "liver"), temperature=1.0, range_mm=None, sparsity=0.0),)
+    )
+    readout = Readout.of(head, organs("liver"))
+    logits = torch.tensor([0.4, 0.3, 0.3]).log()[:, None, None, None]
+    claim = readout.reduce(lambda c: logits[c], None, 1.0)
+    assert claim.labels.item() == 1 and claim.confidence.item() == pytest.approx(0.6, abs=1e-5)
+    assert readout.joint_log_p(logits[None]).argmax(1).item() == 1

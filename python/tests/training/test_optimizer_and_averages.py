@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from tiny_models import tiny_spec
 from torch import nn
 
+from organincrement.networks.co_trained import CoTrained
 from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
 
 POLY = {"name": "poly", "power": 0.9, "warmup_steps": 0}
@@ -118,3 +120,17 @@ def test_counts_in_a_network_are_copied_rather_than_averaged():
     network.num_batches_tracked.fill_(7)
     average.update(network)
     assert average.network.num_batches_tracked.item() == 7
+
+
+def test_an_average_of_two_trained_networks_moves_every_weight_once():
+    spec = tiny_spec(2)
+    pair = CoTrained(spec)
+    for mean, network in zip(pair.means, pair.networks, strict=True):
+        for kept, now in zip(mean.parameters(), network.parameters(), strict=True):
+            torch.nn.init.zeros_(kept)
+            torch.nn.init.ones_(now)
+    pair.updates.fill_(10_000)
+    pair.update(0.9)
+    for mean in pair.means:
+        for kept in mean.parameters():
+            torch.testing.assert_close(kept, torch.full_like(kept, 0.1))

@@ -34,7 +34,7 @@ FIGURES = {
     "lwfseg": Figures(old_at_least=0.9, new_at_least=0.9),
     "aeiseg": Figures(old_at_least=0.9, new_at_least=0.85, steps=90),
     "coriseg": Figures(old_at_least=0.9, new_at_least=0.85, steps=90),
-    "continual-segment": Figures(old_at_least=0.9, new_at_least=0.8),
+    "continual-segment": Figures(old_at_least=0.9, new_at_least=0.8, steps=100),
     "dodnet": Figures(old_at_least=0.8, new_at_least=0.85),
     "mib": Figures(old_at_least=0.9, new_at_least=0.9),
     "lwf": Figures(old_at_least=0.9, new_at_least=0.9),
@@ -49,7 +49,7 @@ FIGURES = {
     "tal": Figures(old_at_least=0.7, new_at_least=0.7, steps=100, overrides={**FURTHER, "network": "PlainConvUNet"}),
     "multi-head": Figures(old_at_least=0.6, new_at_least=0.7, steps=110),
     "cond-no": Figures(old_at_least=0.1, new_at_least=0.0, old_at_most=0.6, steps=60),
-    # told by maps at its input alone, it takes the stomach for spleen for longer than this; Cond-NO has 0.28
+    # in a length that a test can take it has not found the stomach, so that its figure is of the organs it has found
     "cond-input": Figures(old_at_least=0.7, new_at_least=0.0, steps=110),
     "cond-dec": Figures(old_at_least=0.7, new_at_least=0.4, steps=110),
     "supervised": Figures(old_at_least=0.0, new_at_least=0.9, old_at_most=0.0),
