@@ -70,7 +70,8 @@ def _explained(error: Exception) -> int:
     """One line on standard error. Every layer's own exception is a ValueError whose message is written for people."""
     message = " ".join(str(error).split())
     refused = isinstance(
-        error, ValueError | FileNotFoundError | PermissionError | NotADirectoryError | IsADirectoryError
+        error,
+        ValueError | FileNotFoundError | FileExistsError | PermissionError | NotADirectoryError | IsADirectoryError,
     )
     if isinstance(error, OSError) and error.strerror:
         message = f"{error.filename or 'file'}: {error.strerror.lower()}"

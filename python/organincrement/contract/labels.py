@@ -81,6 +81,10 @@ class LabelSpace:
             for earlier in self.organs[:i]:
                 if organ.same_as(earlier):
                     raise ContractError(f"organs {earlier.id!r} and {organ.id!r} are the same organ; keep one of them")
+        anomalies = {organ.id for organ in self.organs if organ.kind == "anomaly"}
+        for organ in self.organs:
+            if organ.host in anomalies:
+                raise ContractError(f"{organ.id}: its host {organ.host!r} is an anomaly itself; name an organ")
 
     def __len__(self) -> int:
         return len(self.organs)
@@ -107,8 +111,14 @@ class LabelSpace:
         plain = [organ for space in spaces for organ in space.organs if organ.host is None]
         organs: list[Organ] = []
         for organ in (organ for space in spaces for organ in space.hosted_in(plain)):
-            if not any(organ.same_as(earlier) for earlier in organs):
+            same = next((earlier for earlier in organs if organ.same_as(earlier)), None)
+            if same is None:
                 organs.append(organ)
+            elif organ.type and same.type and not organ.type.same_as(same.type):
+                raise ContractError(
+                    f"organ {organ.id!r} is coded {same.type.meaning} here and {organ.type.meaning} there; "
+                    "they are two: rename one of them"
+                )
         return cls(tuple(organs))
 
     def hosted_in(self, others: Iterable[Organ]) -> tuple[Organ, ...]:

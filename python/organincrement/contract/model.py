@@ -62,6 +62,12 @@ class Decoder:
     range_mm: dict[str, tuple[float, float]] | None
     sparsity: float
 
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ContractError(f"temperature {self.temperature} must be above 0")
+        if not 0 <= self.sparsity <= 1:
+            raise ContractError(f"sparsity {self.sparsity} must lie between 0 and 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class MultiDecoderHead:
@@ -129,10 +135,11 @@ class Preprocessing:
             raise ContractError(f"orientation {self.orientation!r} must name three axes of the body, such as LPS")
         if sorted(self.axis_order) != [0, 1, 2]:
             raise ContractError(f"axis_order {list(self.axis_order)} must hold 0, 1 and 2")
-        if min(self.spacing_mm) <= 0:
-            raise ContractError(f"spacing_mm {list(self.spacing_mm)} must be above 0")
+        if min(self.spacing_mm) < _FINEST_MM:
+            raise ContractError(f"spacing_mm {list(self.spacing_mm)} must be at least {_FINEST_MM}")
 
 
+_FINEST_MM = 0.05  # a scan on a finer grid would fill any disk
 _OPPOSITE = str.maketrans("LPI", "RAS")
 
 
@@ -236,9 +243,7 @@ class ModelManifest:
 
     def __post_init__(self) -> None:
         space = self.label_space
-        for organ_id in _head_organs(self.head):
-            if organ_id not in space.ids:
-                raise ContractError(f"head: {organ_id!r} is not among the organs; correct the head or the organs")
+        _check_head(self.head, space)
         for axis in self.inference.mirror_axes:
             if not 0 <= axis < 3:
                 raise ContractError(f"inference.mirror_axes: {axis} is no axis; use 0, 1 or 2")
@@ -255,15 +260,29 @@ class ModelManifest:
         return self.preprocessing.orientation[::-1][array_axis] in "LR"
 
 
-def _head_organs(head: Head) -> tuple[str, ...]:
-    """The organs that a head names; none for heads that take all."""
+def _check_head(head: Head, space: LabelSpace) -> None:
+    """Every organ in one group of the head; raises ContractError naming one that is in none, in two, or unknown."""
+    groups = _head_organs(head)
+    if not groups:
+        return
+    for organ_id in (organ_id for group in groups for organ_id in group):
+        if organ_id not in space.ids:
+            raise ContractError(f"head: {organ_id!r} is not among the organs; correct the head or the organs")
+    for organ_id in space.ids:
+        holding = sum(organ_id in group for group in groups)
+        if holding != 1:
+            raise ContractError(
+                f"head: {organ_id!r} is in {holding} of its parts, but must be in one; correct the head"
+            )
+
+
+def _head_organs(head: Head) -> tuple[tuple[str, ...], ...]:
+    """The organs that each part of a head names; none for heads that take all."""
     match head:
         case MultiHead():
-            groups = tuple(part.organs for part in head.heads)
+            return tuple(part.organs for part in head.heads)
         case MultiDecoderHead():
-            groups = tuple(part.organs for part in head.decoders)
+            return tuple(part.organs for part in head.decoders)
         case DynamicHead():
-            groups = head.tasks
-        case _:
-            groups = ()
-    return tuple(organ_id for group in groups for organ_id in group)
+            return head.tasks
+    return ()

@@ -247,15 +247,23 @@ def configure(config_type: type, values: Mapping[str, Any]) -> Any:
 
 def _check_setting(described: "dataclasses.Field[Any]", value: Any) -> None:
     default, about = described.default, described.metadata
+    if about["choices"] and isinstance(default, str):
+        value = str(value)  # "2" is typed as a number
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if not _kind_fits(default, value):
-        raise MethodError(f"setting '{described.name}' is {value!r}, but must be of the kind of {default!r}")
+        raise MethodError(f"setting '{described.name}' is {value!r}, but must be {_KINDS[type(default)]}")
     if about["choices"] and value not in about["choices"]:
         raise MethodError(f"setting '{described.name}' is '{value}', but must be one of {', '.join(about['choices'])}")
     if number and not (about["low"] is None or value >= about["low"]):
         raise MethodError(f"setting '{described.name}' is {value}, but must be at least {about['low']}")
     if number and not (about["high"] is None or value <= about["high"]):
         raise MethodError(f"setting '{described.name}' is {value}, but must be at most {about['high']}")
+
+
+_KINDS = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a word",
+    tuple: "a list of numbers, for example [1,2]",
+}  # fmt: skip
 
 
 def _kind_fits(default: Any, value: Any) -> bool:

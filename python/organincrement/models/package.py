@@ -23,8 +23,10 @@ from organincrement.contract.package import manifest_sha256, read_manifest, read
 from organincrement.models.errors import ModelError
 from organincrement.models.sparse import packed, sparse_shapes, unpacked
 from organincrement.networks.build import build_network, count_parameters
-from organincrement.networks.sizing import NetworkSpec
+from organincrement.networks.errors import NetworkError
+from organincrement.networks.sizing import NetworkSpec, patch_multiple
 
+_LARGEST_PATCH = 512**3
 WEIGHTS_FILE = "weights.safetensors"
 
 
@@ -84,6 +86,22 @@ def _check_runnable(manifest: ModelManifest, name: str) -> None:
     way = (manifest.inference.window, manifest.inference.average, manifest.preprocessing.output_resampling)
     if way != ("gaussian", "logits", "linear") or len(manifest.inference.patch) != 3:
         raise ModelError(f"{name}: only 3-D gaussian windows of averaged logits, resampled linearly, can be run")
+    spec = NetworkSpec(kind=manifest.network.kind, args=dict(manifest.network.args))
+    patch, multiple = manifest.inference.patch, _patch_multiple(spec, name)
+    if math.prod(patch) > _LARGEST_PATCH or any(edge % by for edge, by in zip(patch, multiple, strict=True)):
+        by = " x ".join(map(str, multiple))
+        raise ModelError(
+            f"{name}: inference.patch {list(patch)} must have edges that are multiples of {by}, and no more"
+        )
+
+
+def _patch_multiple(spec: NetworkSpec, name: str) -> tuple[int, int, int]:
+    try:
+        with torch.device("meta"):  # refuses arguments that no network can have
+            build_network(spec.kind, spec.args)
+        return patch_multiple(spec)
+    except NetworkError as error:
+        raise ModelError(f"{name}: {error}") from error
 
 
 def _filled_network(manifest: ModelManifest, weights: bytes, name: str) -> nn.Module:
@@ -98,6 +116,9 @@ def _filled_network(manifest: ModelManifest, weights: bytes, name: str) -> nn.Mo
         tensors = unpacked(safetensors.torch.load(weights), shapes)
         network = build_network(described.kind, described.args)
         network.load_state_dict(with_all_names(network, tensors))
+        for key, weight in tensors.items():
+            if weight.is_floating_point() and not weight.isfinite().all():
+                raise ModelError(f"weight '{key}' holds values that are no numbers; get the package again")
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
     except (RuntimeError, SafetensorError) as error:

@@ -9,6 +9,7 @@ from organincrement.planning.errors import PlanningError
 from organincrement.training.optimizer import learning_rate
 
 _SCHEDULE = ("name", "power", "warmup_steps", "ema_first")
+_MOST_WORKERS = 64
 _WHOLE_NUMBERS = {"steps": 1, "batch": 1, "accumulation": 1, "workers": 0}
 
 
@@ -20,6 +21,9 @@ def check_training(training: Training, patch_multiple: Sequence[int]) -> None:
     for name, lowest in _WHOLE_NUMBERS.items():
         _require(getattr(training, name) >= lowest, f"training.{name}", getattr(training, name), f"at least {lowest}")
     parts = training.accumulation
+    _require(training.workers <= _MOST_WORKERS, "training.workers", training.workers, f"at most {_MOST_WORKERS}")
+    rate = training.optimizer.get("lr")
+    _require(isinstance(rate, int | float) and rate > 0, "training.optimizer.lr", rate, "a number above 0")
     _require(parts <= training.batch, "training.accumulation", parts, "at most the batch")
     _require(training.ema is None or 0 < training.ema < 1, "training.ema", training.ema, "between 0 and 1, or null")
     check_patch(training.patch)
@@ -37,8 +41,9 @@ def check_patch(patch: Any) -> None:
 
 
 def check_seed(seed: Any) -> int:
-    """The seed, where it is a whole number from 0. Raises: PlanningError."""
-    _require(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0, "seed", seed, "a whole number from 0")
+    """The seed, where it is one that every generator takes. Raises: PlanningError."""
+    whole = isinstance(seed, int) and not isinstance(seed, bool)
+    _require(whole and 0 <= seed < 2**32, "seed", seed, "a whole number from 0 and below 2**32")
     return int(seed)
 
 
@@ -59,6 +64,8 @@ def check_validation(validation: Validation, cases: Iterable[Case]) -> None:
 def _check_schedule(schedule: Mapping[str, Any]) -> None:
     for key in schedule:
         _require(key in _SCHEDULE, "training.schedule", key, f"one of {', '.join(_SCHEDULE)}")
+    power = schedule.get("power", 0.9)
+    _require(isinstance(power, int | float) and power >= 0, "training.schedule.power", power, "at least 0")
     first = schedule.get("ema_first", 0.5)
     in_range = isinstance(first, int | float) and 0 < first < 1
     _require(in_range, "training.schedule.ema_first", first, "between 0 and 1")

@@ -15,12 +15,14 @@ from organincrement.contract.job import JobFolder
 from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.contract.plan import input_path
 from organincrement.contract.results import Evaluation
+from organincrement.planning.limits import check_seed
 from organincrement.workflows.compare_jobs import NamedPlan, finish, job_for, named_plans, teachers_of
 from organincrement.workflows.compare_results import Compared, Learned, write_comparison
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.evaluate import evaluate
 from organincrement.workflows.looking import made_folder
 from organincrement.workflows.scan_in_work import Working, nobody_asks
+from organincrement.workflows.train import refuse_inside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +59,13 @@ def compare(request: CompareRequest) -> Compared:
     notes = [_seen_note(plan, dataset) for plan in plans]
     for note in filter(None, notes):
         request.notice(note)
-    made_folder(request.out / "jobs")
     pairs = [(plan, seed) for plan in plans for seed in (request.seeds or (plan.plan.seed,))]
     if len(set(request.seeds)) < len(request.seeds):
         raise WorkflowError("seeds: one is there twice; name each once")
+    for seed in request.seeds:
+        check_seed(seed)
+    refuse_inside(request.out)
+    made_folder(request.out / "jobs")
     work = _Work(request=request, dataset=dataset, steps=2 * len(pairs))
     jobs = [(plan, work.trained(plan, seed)) for plan, seed in pairs]
     work.steps = len(pairs) + work.count_packages([job for _, job in jobs])

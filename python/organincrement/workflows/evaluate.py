@@ -59,6 +59,11 @@ def evaluate(
 
 
 def _labelled_cases(dataset: DatasetFolder, model: LoadedModel) -> list[Case]:
+    known = model.manifest.preprocessing.channels
+    if dataset.manifest.modality not in known:
+        raise WorkflowError(
+            f"{dataset.path.name}: holds {dataset.manifest.modality}, but the model was trained on {', '.join(known)}"
+        )
     if not any(model.organs.has(organ) for organ in dataset.label_space.organs):
         raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
     labelled = [case for case in dataset.cases() if case.label is not None]

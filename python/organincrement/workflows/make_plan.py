@@ -25,7 +25,15 @@ from organincrement.planning.limits import check_patch, check_seed, check_traini
 from organincrement.planning.split import held_back
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.plan_estimate import fitted_plan
-from organincrement.workflows.setup import PlannedCase, Setup, check_inputs, input_sha256, planned_cases, set_up
+from organincrement.workflows.setup import (
+    PlannedCase,
+    Setup,
+    check_inputs,
+    input_sha256,
+    patients,
+    planned_cases,
+    set_up,
+)
 
 Settings = Mapping[str, Any]
 
@@ -57,6 +65,8 @@ def make_plan(request: PlanRequest) -> Plan:
 
     Raises: PlanningError, MethodError, WorkflowError or ContractError with one line; nothing is written then.
     """
+    if request.out.is_dir() or (request.out.parent.exists() and not request.out.parent.is_dir()):
+        raise PlanningError(f"{request.out}: no file can be written there; name another")
     method = method_named(request.method)
     preset = _preset(method, request.preset)
     inputs = _inputs(request)
@@ -99,7 +109,7 @@ def _draft(
         optimizer=dict(recipe.optimizer), schedule=dict(recipe.schedule), ema=recipe.ema, workers=1,
     )  # fmt: skip
     training = _overridden(training, "training", groups["training"])
-    cases = [replace(one.case, id=one.id, group=f"{one.dataset.path}/{one.case.group}") for one in planned]
+    cases = [replace(one.case, id=one.id, group=group) for one, group in zip(planned, patients(planned), strict=True)]
     every_steps = max(50, training.steps // 5)
     validation = Validation(cases=held_back(cases, seed), every_steps=every_steps, recommended_above=0.9)
     validation = _overridden(validation, "validation", groups["validation"])
@@ -125,6 +135,9 @@ def _inputs(request: PlanRequest) -> tuple[PlanInput, ...]:
 
 def _planned(request: PlanRequest) -> list[PlannedCase]:
     datasets, old = ([DatasetFolder.open(path) for path in paths] for paths in (request.datasets, request.old_datasets))
+    empty = [dataset.path.name for dataset in (*datasets, *old) if not dataset.cases()]
+    if empty and len(datasets) + len(old) > 1:
+        raise PlanningError(f"{empty[0]}: has no case at all; leave it out")
     taken = method_named(request.method).needs.unlabelled
     cases = [
         *planned_cases(datasets, request.include, unlabelled=taken), *planned_cases(old, request.include, old=True),

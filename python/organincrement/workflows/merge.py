@@ -100,7 +100,10 @@ def _check(request: MergeRequest, inputs: Sequence[OpenedInput]) -> None:
     if request.order and sorted(request.order) != list(range(len(inputs))):
         raise WorkflowError(f"order: name each of the {len(inputs)} segmentations once, by its number")
     out = request.out.resolve()
-    for one in inputs:
+    places = [one.labels.resolve() for one in inputs]
+    for one, place in zip(inputs, places, strict=True):
+        if places.count(place) > 1:
+            raise WorkflowError(f"{one.name}: is there twice; name each segmentation once")
         if one.labels.resolve().parent == out:
             raise WorkflowError(f"{request.out.name}: is itself to be merged; write to another folder")
         difference = grid_difference(one.grid, inputs[0].grid)

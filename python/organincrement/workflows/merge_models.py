@@ -38,6 +38,10 @@ def merge_models(request: MergeModelsRequest) -> Merged:
     if len(request.models) < 2:
         raise WorkflowError("there is nothing to merge: name two models, or more")
     manifests = [read_manifest(path) for path in request.models]
+    for one in manifests[1:]:
+        if one.preprocessing.channels != manifests[0].preprocessing.channels:
+            seen = ", ".join(one.preprocessing.channels)
+            raise WorkflowError(f"model '{one.name}' is for {seen}, '{manifests[0].name}' for another kind of scan")
     names = _told_apart([manifest.name for manifest in manifests])
     total = len(names) + 1
     folders = []

@@ -153,6 +153,12 @@ def check_inputs(method: type[ContinualMethod], inputs: Sequence[PlanInput]) -> 
     """Refuse a plan that gives a method less than it needs, or old data that it may not see. Raises: WorkflowError."""
     count = {role: sum(i.role == role for i in inputs) for role in ("teacher", "dataset", "old_dataset", "exemplars")}
     name, needs = method.name, method.needs
+    for given in inputs:
+        twice = [other.path for other in inputs if (other.role, other.sha256) == (given.role, given.sha256)]
+        if len(twice) > 1:
+            raise WorkflowError(
+                f"{Path(twice[0]).name}: is given twice as {given.role.replace('_', ' ')}; name it once"
+            )
     if needs.teachers == "none" and count["teacher"]:
         raise WorkflowError(f"method '{name}' takes no teacher")
     if needs.teachers == "one" and count["teacher"] != 1:
@@ -217,6 +223,19 @@ def planned_cases(
         for case in dataset.cases()
         if case.status in include or (unlabelled and case.label is None)
     )
+
+
+def patients(planned: Sequence[PlannedCase]) -> list[str]:
+    """A name for each case's patient, over all datasets: those that share a scan share their patients."""
+    groups = [f"{one.dataset.path.resolve()}/{one.case.group}" for one in planned]
+    known: dict[str, str] = {}
+    for number, one in enumerate(planned):
+        now = groups[number]
+        same = known.setdefault(one.case.image_sha256, now)
+        if same != now:
+            groups = [same if name == now else name for name in groups]
+            known = {sha256: same if name == now else name for sha256, name in known.items()}
+    return groups
 
 
 def _case_id(case: Case, number: int, count: int, old: bool) -> str:

@@ -46,10 +46,19 @@ def create_job(plan_file: Path, job_path: Path, device: str | None = None) -> Jo
     Raises: ContractError where the folder holds a job already, or the plan is none; DeviceError where the device is not
     there.
     """
+    refuse_inside(job_path)
     plan = codec.read(Plan, plan_file)
     resolve_hardware(device or plan.device, plan.training.precision)
     plan = moved_plan(replace(plan, device=device or plan.device), plan_file, job_path / "plan.json")
     return JobFolder.create(job_path, codec.dumps(plan).encode())
+
+
+def refuse_inside(folder: Path) -> None:
+    """Refuse to work in a dataset or a package, which get about: a job keeps copies of scans. Raises: WorkflowError."""
+    for above in (folder.resolve(), *folder.resolve().parents):
+        for name, kind in (("dataset.json", "dataset"), ("model.json", "model package")):
+            if (above / name).exists():
+                raise WorkflowError(f"{folder.name}: lies inside the {kind} {above.name}; choose another place")
 
 
 def run_job(job: JobFolder) -> str:

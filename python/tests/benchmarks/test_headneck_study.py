@@ -75,7 +75,7 @@ def test_the_page_names_the_runs_that_have_no_figures_yet(tmp_path):
     (tmp_path / "headneck").mkdir()
     figures["mib"]["costs"]["teacher_sha256"] = "another"
     write_page(tmp_path / "headneck", figures)
-    page = (tmp_path / "headneck.md").read_text()
+    page = (tmp_path / "headneck.md").read_text(encoding="utf-8")
     assert "| `bla-uag` − `mib` | +0.060" in page
     assert "than the one shown: `mib`." in page
     assert "Not run yet with the present settings: `self-training`" in page
