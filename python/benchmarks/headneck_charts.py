@@ -14,7 +14,7 @@ from organincrement.evaluation.statistics import bootstrap_ci
 
 _SHOWN = (
     "teacher", "bla-uag", "no-uncertainty", "mib", "lwf", "self-training", "fine-tune", "specialist-mandible",
-    "full-labels", "joint", "larynx-bla-uag", "larynx-mib", "larynx-self-training", "specialist-larynx",
+    "full-labels", "joint-800", "joint", "larynx-bla-uag", "larynx-mib", "larynx-self-training", "specialist-larynx",
 )  # fmt: skip
 _GROUPS = {"old organs": ("#0072b2", OLD), "mandible": ("#d55e00", ("mandible",)), "larynx": ("#009e73", ("larynx",))}
 _FEWEST_VOXELS = 50

@@ -10,7 +10,7 @@ from benchmarks.headneck_runs import RUNS
 from benchmarks.headneck_scores import OLD, Figures, differences, goal_lines, mean_of, names, row_scores
 
 MAIN = ("bla-uag", "no-uncertainty", "mib", "lwf", "self-training", "fine-tune")
-BOUNDS = ("specialist-mandible", "full-labels", "joint")
+BOUNDS = ("specialist-mandible", "full-labels", "joint-800", "joint")
 SECOND = ("larynx-bla-uag", "larynx-mib", "larynx-self-training", "specialist-larynx")
 ABLATIONS = (
     "bla-uag", "no-uncertainty", "u-paper", "u-relative", "u-inverse", "u-exp", "q-1", "q-3", "q-6", "kl-reverse",

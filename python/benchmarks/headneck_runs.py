@@ -53,6 +53,14 @@ def _bound(what: str, dataset: str, steps: int = STUDENT_STEPS) -> Run:
     return Run(what=what, dataset=dataset, method="supervised", overrides={"training.steps": steps})
 
 
+def _joint(steps: int) -> Run:
+    what = f"sites A, B, C together, {steps} steps: self-training from the teacher with its own data"
+    return Run(
+        what=what, dataset="site_b", also=("site_c",), old=("site_a",), method="self-training", parent="teacher",
+        overrides={"training.steps": steps},
+    )  # fmt: skip
+
+
 # a fresh network gets the steps of the teacher and of the students that it stands against, together
 _FIRST_STEPS = method_named("supervised").presets["practical"].recipe.steps
 
@@ -94,11 +102,8 @@ RUNS: dict[str, Run] = {
     "paper-terms": _mandible(
         "all terms to the letter, the practical schedule", **BlaUag.presets["paper"].settings
     ),
-    "joint": Run(
-        what="sites A, B and C together: self-training from the teacher with its own data", dataset="site_b",
-        also=("site_c",), old=("site_a",), method="self-training", parent="teacher",
-        overrides={"training.steps": 2 * STUDENT_STEPS},
-    ),
+    "joint-800": _joint(2 * STUDENT_STEPS),
+    "joint": _joint(_FIRST_STEPS + 2 * STUDENT_STEPS),
 }  # fmt: skip
 
 
