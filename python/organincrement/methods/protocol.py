@@ -261,7 +261,7 @@ def _check_setting(described: "dataclasses.Field[Any]", value: Any) -> None:
 
 
 _KINDS = {
-    bool: "true or false", int: "a whole number", float: "a number", str: "a word",
+    bool: "true or false", int: "a whole number", float: "a finite number", str: "a word",
     tuple: "a list of numbers, for example [1,2]",
 }  # fmt: skip
 

@@ -165,7 +165,7 @@ def planning(world, out, *more):
         (["--set", "perturbations=0"], "must be at least 1"),
         (["--set", "distillation_weight=NaN"], "distillation_weight"),
         (["--set", "training.steps=0"], "setting 'training.steps' is 0, but must be at least 1"),
-        (["--set", "training.optimizer.lr=-1"], "learning rate"),
+        (["--set", "training.optimizer.lr=-1"], "setting 'training.optimizer.lr' is -1, but must be a number above 0"),
         (["--set", "training.optimizer.lr=NaN"], "training"),
         (["--set", "training.patch=[15,16,16]"], "multiples of 2 x 2 x 2"),
         (["--set", "seed=x"], "setting 'seed' is 'x'"),

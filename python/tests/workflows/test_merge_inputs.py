@@ -107,10 +107,16 @@ def test_an_order_that_leaves_one_out_is_refused(tmp_path, spleen):
 def test_a_map_on_another_grid_or_beyond_100_per_cent_is_refused(tmp_path, spleen):
     write_volume(tmp_path / "moved.nrrd", shifted(labels()))
     write_volume(tmp_path / "hot.nrrd", volume(np.full(SHAPE, 101, np.uint8)))
+    second = segmented(tmp_path / "b", labels(), space("stomach"))
     for name, says in (("moved", "not on the grid of its segmentation"), ("hot", "outside 0 to 100")):
-        other = MergeInput(path=spleen.path, uncertainty=tmp_path / f"{name}.nrrd")
+        other = MergeInput(path=second.path, uncertainty=tmp_path / f"{name}.nrrd")
         with pytest.raises(ImageError, match=says):
             merged(tmp_path / "out", spleen, other)
+
+
+def test_a_segmentation_given_twice_is_refused(tmp_path, spleen):
+    with pytest.raises(WorkflowError, match="is there twice"):
+        merged(tmp_path / "out", spleen, spleen)
 
 
 def test_segmentations_of_two_files_are_merged_with_a_word_of_warning(tmp_path, spleen):
