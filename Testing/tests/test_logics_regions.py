@@ -87,7 +87,8 @@ def test_regions_of_the_engine_are_uncertain_where_the_walk_stops(engineWorld):
         corners = np.array([[*low, 1], [*high, 1]]) @ rasToIjk.T
         first, last = np.sort(corners[:, :3], axis=0)
         i, j, k = (slice(max(0, round(a)), round(b) + 1) for a, b in zip(first, last, strict=True))
-        assert array_KJI[k, j, i].max() == pytest.approx(walk.current.max, abs=1.5)
+        # a neighbour may reach into these bounds with higher values of its own
+        assert np.isclose(array_KJI[k, j, i], walk.current.max, atol=1.5).any()
 
 
 def _ijkToRas(node):

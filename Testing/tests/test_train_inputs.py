@@ -20,6 +20,7 @@ from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.ImportPanel import ImportPanel, ImportState
 from OrganIncrementLib.Panels.InputsPanel import InputsPanel, InputsState
 from OrganIncrementLib.Panels.ListInput import ListInputState
+from OrganIncrementLib.Panels.TaskBar import TaskState
 from OrganIncrementLib.Panels.VaultPanel import VaultPanel, VaultState
 
 FORM = EXTENSION / "OrganIncrement" / "Resources" / "UI" / "OrganIncrement.ui"
@@ -69,6 +70,23 @@ def test_list_adds_shows_and_takes_away(ui):
     assert ui.moreTeacherList.item(0).text() == "B"
     ui.removeTeacherButton.click()
     assert (added, removed) == ([("/b",)], [("/b",)])
+
+
+def test_dataset_is_taken_away_again(ui):
+    panel = InputsPanel(ui)
+    removed = heard(panel.datasets.removed)
+    panel.show(InputsState(datasets=ListInputState(added=(B,), placeholder="Add another dataset…")))
+    ui.removeDatasetButton.click()
+    assert removed == [("/b",)]
+
+
+def test_vault_in_the_making_can_be_stopped(ui):
+    panel = VaultPanel(ui)
+    stopped = heard(panel.cancelWanted)
+    panel.show(VaultState(open=True, busy=TaskState(text="Looking", done=1, total=4)))
+    assert not ui.vaultStartButton.enabled and "is being made" in ui.vaultStartButton.toolTip
+    ui.vaultCancelButton.click()
+    assert stopped == [()]
 
 
 def test_list_that_cannot_grow_says_why(ui):

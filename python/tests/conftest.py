@@ -1,9 +1,13 @@
 """What several folders of tests share: a tiny world of phantoms, trained once in each worker."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# a shell starts what runs in its background with interrupts switched off, and so would all that the tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused input, 4 cancelled. Each 
 """
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +27,9 @@ def run() -> None:
     """Entry point of the `organincrement` command."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # not every terminal has every sign
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
+        # started by a program, which stops it by an interrupt; a shell's background may have switched those off
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
 
 

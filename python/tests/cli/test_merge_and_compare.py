@@ -124,11 +124,7 @@ def test_ctrl_c_pauses_the_training_in_its_own_process_and_the_same_command_goes
     command = [*map(str, command), "--out", str(tmp_path / "out"), "--device", "cpu"]
     job = JobFolder(tmp_path / "out" / "jobs" / "one-0")
     for start in (1, 2):
-        # a shell starts what runs in its background with interrupts switched off
-        process = subprocess.Popen(
-            command, cwd=ENGINE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        process = subprocess.Popen(command, cwd=ENGINE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         wait_for(lambda start=start: starts_of(job) == start and job.status().step > 0)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[0]
