@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from organincrement.cli.data_commands import organ_value
+from organincrement.contract.plan import DEVICES
 
 Commands = Any
-_DEVICES = ("auto", "cpu", "cuda")
 _KINDS = ("none", "entropy", "perturbation")
 
 
@@ -24,7 +24,7 @@ def add_to(commands: Commands) -> None:
     compare.add_argument("--out", type=Path, required=True, metavar="DIR")
     compare.add_argument("--seeds", type=int, nargs="+", default=[], metavar="N", help="default: each plan's own")
     compare.add_argument("--teacher-row", action="store_true", help="the teachers in comparison.json and .csv as well")
-    compare.add_argument("--device", choices=_DEVICES, help="replaces the plans'")
+    compare.add_argument("--device", choices=DEVICES, help="replaces the plans'")
     compare.set_defaults(command=_compare)
     _add_merge(commands)
 
@@ -52,7 +52,7 @@ def _add_merge(commands: Commands) -> None:
         help="numbers of the segmentations from 1: who wins a tie, first to last (default: as named)",
     )  # fmt: skip
     merge.add_argument("--resample", action="store_true", help="look others up on the grid of the first one named")
-    merge.add_argument("--device", default="auto", choices=_DEVICES)
+    merge.add_argument("--device", default="auto", choices=DEVICES)
     merge.add_argument("--json", action="store_true", help="print conflicts.json instead of the summary")
     merge.set_defaults(command=_merge)
 

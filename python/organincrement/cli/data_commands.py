@@ -1,4 +1,4 @@
-"""`inspect`, `dataset import`, `dataset check`."""
+"""`inspect`, `dataset import`, `dataset check`, `dataset export`."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ def add_to(commands: Commands) -> None:
         help="L,P,S positions in mm, (n, ≥3): the nearest voxel's value at each",
     )
     inspect.set_defaults(command=_inspect)
-    dataset = commands.add_parser("dataset", help="make or check a dataset").add_subparsers(
+    dataset = commands.add_parser("dataset", help="make, check or hand on a dataset").add_subparsers(
         required=True, metavar="ACTION"
     )
     _add_import(dataset)
@@ -29,6 +29,18 @@ def add_to(commands: Commands) -> None:
     check.add_argument("dataset", type=Path, metavar="DATASET")
     check.add_argument("--json", action="store_true", help="print the findings for programs")
     check.set_defaults(command=_check)
+    export = dataset.add_parser("export", help="write a dataset for another tool")
+    export.add_argument("dataset", type=Path, metavar="DATASET")
+    export.add_argument("--format", required=True, choices=("nnunet", "decathlon"))
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    export.add_argument(
+        "--include",
+        nargs="+",
+        default=["approved"],
+        choices=("draft", "submitted", "approved", "flagged"),
+        help="cases to export (default: approved)",
+    )
+    export.set_defaults(command=_export)
 
 
 def _add_import(dataset: Commands) -> None:
@@ -108,6 +120,23 @@ def _check(options: argparse.Namespace) -> int:
         print(finding)
     print(f"{options.dataset}: {f'problems: {problems}' if problems else 'no problem found'}")
     return 3 if problems else 0
+
+
+def _export(options: argparse.Namespace) -> None:
+    from organincrement.cli.progress import CaseCounter
+    from organincrement.workflows.export_dataset import DatasetExport, export_dataset
+
+    with CaseCounter("exporting") as counter:
+        done = export_dataset(
+            DatasetExport(
+                dataset=options.dataset, out=options.out, layout=options.format, include=tuple(options.include),
+                progress=counter,
+            )
+        )  # fmt: skip
+    for note in done.notes:
+        print(f"note: {note}", file=sys.stderr)
+    labels = " ".join(f"{name}={value}" for name, value in done.labels.items())
+    print(f"{done.folder}: {len(done.cases)} cases of {labels}")
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from organincrement.contract.plan import DEVICES
+
 Commands = Any
-_DEVICES = ("auto", "cpu", "cuda")
 _WARNING = "these are images of patients: the vault stays on this computer, is yours alone to open, and is no backup"
 
 
@@ -31,7 +32,7 @@ def add_to(commands: Commands) -> None:
     )
     select.add_argument("--passes", type=int, default=29, metavar="T", help="passes with dropout (29)")
     select.add_argument("--vgg", type=Path, metavar="WEIGHTS", help="of an ImageNet VGG16, .safetensors or .pth")
-    select.add_argument("--device", default="auto", choices=_DEVICES)
+    select.add_argument("--device", default="auto", choices=DEVICES)
     select.set_defaults(command=_select)
     check = exemplars.add_parser("check", help="is a vault whole, and may it be used here?")
     check.set_defaults(command=_check)

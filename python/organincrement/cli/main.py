@@ -16,6 +16,8 @@ from organincrement.cli import (
     environment_commands,
     exemplar_commands,
     model_commands,
+    model_transfer_commands,
+    result_commands,
     sample_commands,
     training_commands,
 )
@@ -62,7 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
         data_commands,
         training_commands,
         model_commands,
+        model_transfer_commands,
         comparison_commands,
+        result_commands,
         exemplar_commands,
         sample_commands,
         environment_commands,

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from organincrement.contract.plan import DEVICES
+
 Commands = Any
-_DEVICES = ("auto", "cpu", "cuda")
 
 
 def add_to(commands: Commands) -> None:
@@ -21,6 +22,7 @@ def add_to(commands: Commands) -> None:
         choices=("none", "entropy", "perturbation"),
         help="perturbation: entropy of the mean over perturbed copies (default: entropy)",
     )
+    _add_exports(segment)
     segment.set_defaults(command=_segment)
     evaluate = commands.add_parser("evaluate", help="Dice, HD95 and ASSD per organ and case")
     evaluate.add_argument("--model", type=Path, required=True, metavar="PKG")
@@ -30,10 +32,24 @@ def add_to(commands: Commands) -> None:
         command.add_argument(
             "--largest-component", action="store_true", help="keep each organ's largest connected part"
         )
-        command.add_argument("--device", default="auto", choices=_DEVICES)
+        command.add_argument("--device", default="auto", choices=DEVICES)
     evaluate.set_defaults(command=_evaluate)
     _add_audit(commands)
     _add_suggest(commands)
+
+
+def _add_exports(segment: argparse.ArgumentParser) -> None:
+    segment.add_argument(
+        "--nifti", dest="exports", action="append_const", const="nifti", default=[],
+        help="write segmentation.nii.gz and labels.json, which says what its values are, as well",
+    )  # fmt: skip
+    segment.add_argument(
+        "--dicom-seg", dest="exports", action="append_const", const="dicom-seg",
+        help="write segmentation.dcm and, with uncertainty, uncertainty.dcm (a parametric map) as well; each IMAGE "
+        "must be a DICOM series. Both carry the patient's and the study's attributes of the series, as DICOM requires: "
+        "name, id, birth date, sex, study and its date, accession number, referring physician. Nothing else written "
+        "does.",
+    )  # fmt: skip
 
 
 def _add_audit(commands: Commands) -> None:
@@ -44,7 +60,7 @@ def _add_audit(commands: Commands) -> None:
     command.add_argument("--teacher", type=Path, required=True, metavar="PKG", help="the model package to learn from")
     command.add_argument("--dataset", type=Path, required=True, metavar="DATASET", help="the scans to train on")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="for audit.json and audit.html")
-    command.add_argument("--device", default="auto", choices=_DEVICES)
+    command.add_argument("--device", default="auto", choices=DEVICES)
     command.add_argument("--json", action="store_true", help="print audit.json instead of the table")
     command.set_defaults(command=_audit)
 
@@ -55,7 +71,7 @@ def _add_suggest(commands: Commands) -> None:
     command.add_argument("--images", type=Path, required=True, metavar="DIR", help="scans to choose from")
     command.add_argument("--count", type=_whole_number, required=True, metavar="N", help="how many to name")
     command.add_argument("--out", type=Path, metavar="DIR", help="write suggestions.json and suggestions.html here")
-    command.add_argument("--device", default="auto", choices=_DEVICES)
+    command.add_argument("--device", default="auto", choices=DEVICES)
     command.add_argument("--json", action="store_true", help="print suggestions.json instead of the table")
     command.set_defaults(command=_suggest)
 
@@ -74,7 +90,7 @@ def _segment(options: argparse.Namespace) -> None:
         request = SegmentRequest(
             model=options.model, out=options.out, images=options.images, uncertainty=options.uncertainty,
             largest_component=options.largest_component, device=options.device, notice=_on_the_side,
-            progress=counter, working=counter.working,
+            exports=tuple(options.exports), progress=counter, working=counter.working,
         )  # fmt: skip
         for folder in segment(request):
             counter.aside(folder)

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from organincrement.contract.plan import DEVICES
+
 Commands = Any
-_DEVICES = ("auto", "cpu", "cuda")
 
 
 def add_to(commands: Commands) -> None:
@@ -22,7 +23,7 @@ def add_to(commands: Commands) -> None:
     train = commands.add_parser("train", help="run a plan")
     train.add_argument("plan", type=Path, metavar="plan.json")
     train.add_argument("--job", type=Path, required=True, metavar="DIR")
-    train.add_argument("--device", choices=_DEVICES, help="replaces the plan's")
+    train.add_argument("--device", choices=DEVICES, help="replaces the plan's")
     train.add_argument("--detach", action="store_true", help="in a process of its own that goes on when this one ends")
     train.set_defaults(command=_train)
     job = commands.add_parser("job", help="look at a job, or stop it").add_subparsers(required=True, metavar="ACTION")
@@ -67,7 +68,7 @@ def _add_plan(commands: Commands) -> None:
         metavar="KEY=VALUE",
         help="a method setting, training.*, validation.* or seed",
     )
-    plan.add_argument("--device", default="auto", choices=_DEVICES)
+    plan.add_argument("--device", default="auto", choices=DEVICES)
     plan.add_argument("--out", type=Path, required=True, metavar="plan.json")
     plan.set_defaults(command=_plan)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from .errors import ContractError
 from .labels import LabelSpace
-from .model import Decoder, DynamicHead, Head, MultiDecoderHead, MultiHead, SoftmaxHead
+from .model import Decoder, DynamicHead, Head, MultiDecoderHead, MultiHead, SoftmaxHead, TorchScriptHead
 
 MAPS_PER_TASK = 2  # of a task of DoDNet: the organ, and the anomaly in it
 
@@ -39,7 +39,7 @@ def channel_groups(head: Head, organs: LabelSpace) -> tuple[ChannelGroup, ...]:
     Raises: ContractError for a head that says nothing of its channels, or a task of more than an organ and an anomaly.
     """
     match head:
-        case SoftmaxHead():
+        case SoftmaxHead() | TorchScriptHead():
             group = _softmax(0, organs.ids, organs)
             return (replace(group, hosts=(0,) * len(organs)),)  # nothing to be merged with
         case MultiHead():

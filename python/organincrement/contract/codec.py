@@ -28,12 +28,21 @@ MIGRATIONS: dict[str, dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a dataclass is laid out in JSON: fixed keys with their value, and the type and field of every other key."""
+    """How a dataclass is laid out in JSON: fixed keys with their value, and the type and field of every other key.
+
+    added: what a key stands for that older files do not have.
+    """
 
     order: tuple[str, ...]
     constants: Mapping[str, str]
     hints: Mapping[str, Any]
     fields: Mapping[str, str]
+    added: Mapping[str, Any]
+
+
+def added(default: Any) -> Any:
+    """A field that came later: it may be missing in JSON, and is not written while it equals its default."""
+    return dataclasses.field(default=default, metadata={"added": True})
 
 
 def layout(cls: Any) -> Layout:
@@ -52,7 +61,8 @@ def _layout(cls: Any) -> Layout:
             constants[key] = getattr(cls, name)
         else:
             hints[key], fields[key] = hint, name
-    return Layout(tuple(order), constants, hints, fields)
+    later = {item.name.rstrip("_"): item.default for item in dataclasses.fields(cls) if "added" in item.metadata}
+    return Layout(tuple(order), constants, hints, fields, later)
 
 
 def to_json(obj: Any) -> dict[str, Any]:
@@ -159,6 +169,7 @@ def _encode(value: Any, path: str) -> Any:
             if key in shape.constants
             else _encode(getattr(value, shape.fields[key]), _child(path, key))
             for key in shape.order
+            if key not in shape.added or getattr(value, shape.fields[key]) != shape.added[key]
         }
     raise _fail(path, f"{type(value).__name__} has no place in JSON; convert it first")
 
@@ -234,12 +245,16 @@ def _decode_dataclass(cls: Any, value: Any, path: str) -> Any:
         if key not in shape.order:
             raise _fail(_child(path, str(key)), "is an unknown key; remove it, or update OrganIncrement")
     for key in shape.order:
-        if key not in value:
+        if key not in value and key not in shape.added:
             raise _fail(_child(path, key), "is missing; add it")
     for key, constant in shape.constants.items():
         if value[key] != constant:
             raise _fail(_child(path, key), f"expected {constant!r}, found {_shown(value[key])}")
-    decoded = {shape.fields[key]: _decode(hint, value[key], _child(path, key)) for key, hint in shape.hints.items()}
+    decoded = {
+        shape.fields[key]: _decode(hint, value[key], _child(path, key))
+        for key, hint in shape.hints.items()
+        if key in value
+    }
     try:
         return cls(**decoded)
     except ContractError as error:

@@ -8,7 +8,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -169,6 +169,12 @@ def resolve_inside(folder: Path | str, relative: str) -> Path:
     if not path.resolve().is_relative_to(Path(folder).resolve()):
         raise ContractError(f"{folder}: {relative!r} leads out of the folder through a link; copy the file into it")
     return path
+
+
+def found_at_or_above(folder: Path, names: Iterable[str]) -> Path | None:
+    """The nearest file of one of these names in a folder or one that it lies in; None where there is none."""
+    places = (folder.resolve(), *folder.resolve().parents)
+    return next((place / name for place in places for name in names if (place / name).exists()), None)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from .codec import added
 from .errors import ContractError
 from .files import check_relative
 from .labels import LabelSpace, Organ
@@ -92,16 +93,26 @@ class TorchScriptHead:
 Head = SoftmaxHead | MultiHead | DynamicHead | MultiDecoderHead | TorchScriptHead
 
 
+ConventionName = Literal["organincrement", "nnunet", "nnunet1", "totalsegmentator", "monai"]
+STORED = "stored"  # the orientation of models that take a scan's axes as they come
+
+
 @dataclass(frozen=True, kw_only=True)
 class Normalisation:
-    """How intensities are scaled: ct clips, then (x - mean) / std; zscore takes each scan's own mean and std."""
+    """How intensities are scaled: ct clips, then (x - mean) / std; zscore takes each scan's own mean and std.
+
+    masked: zscore looks at what is not 0 (holes included) alone, and leaves the rest at 0.
+    """
 
     kind: Literal["ct", "zscore", "none"]
     clip_hu: tuple[float, float] | None = None
     mean: float | None = None
     std: float | None = None
+    masked: bool = added(False)
 
     def __post_init__(self) -> None:
+        if self.masked and self.kind != "zscore":
+            raise ContractError(f"{self.kind} has no mask; leave `masked` out")
         values = (self.clip_hu, self.mean, self.std)
         if self.kind == "ct" and (self.clip_hu is None or self.mean is None or self.std is None):
             raise ContractError("ct needs clip_hu, mean and std; give all three")
@@ -118,7 +129,9 @@ class Preprocessing:
     """From a scan to the network's input.
 
     `axis_order`: network axis i is array axis axis_order[i] (0 D, 1 H, 2 W) of the scan in `orientation`, where D runs
-    along the orientation's last letter. `spacing_mm`: in network axis order.
+    along the orientation's last letter; "stored": axes as the file has them, nothing turned. `spacing_mm`: in network
+    axis order. `keep_axes`: network axes along which a scan keeps its own spacing. `convention`: whose rules of
+    cropping, resampling, padding and windows hold.
     """
 
     orientation: str
@@ -129,10 +142,16 @@ class Preprocessing:
     normalisation: Normalisation
     image_resampling: Literal["cubic", "linear", "nearest"]
     output_resampling: Literal["cubic", "linear", "nearest"]
+    convention: ConventionName = added("organincrement")  # noqa: RUF009
+    keep_axes: tuple[int, ...] = added(())
 
     def __post_init__(self) -> None:
-        if sorted("RAS".find(letter.translate(_OPPOSITE)) for letter in self.orientation) != [0, 1, 2]:
+        if self.orientation != STORED and sorted(
+            "RAS".find(letter.translate(_OPPOSITE)) for letter in self.orientation
+        ) != [0, 1, 2]:
             raise ContractError(f"orientation {self.orientation!r} must name three axes of the body, such as LPS")
+        if len({*self.keep_axes} & {0, 1, 2}) != len(self.keep_axes):
+            raise ContractError(f"keep_axes {list(self.keep_axes)} must be axes out of 0, 1 and 2, each once")
         if sorted(self.axis_order) != [0, 1, 2]:
             raise ContractError(f"axis_order {list(self.axis_order)} must hold 0, 1 and 2")
         if min(self.spacing_mm) < _FINEST_MM:
@@ -247,7 +266,9 @@ class ModelManifest:
         for axis in self.inference.mirror_axes:
             if not 0 <= axis < 3:
                 raise ContractError(f"inference.mirror_axes: {axis} is no axis; use 0, 1 or 2")
-            if space.has_laterality and self._runs_left_right(axis):
+            # a model from elsewhere mirrors as the tool does that it comes from, or its answers would be others
+            own = self.preprocessing.convention == "organincrement"
+            if own and space.has_laterality and self._runs_left_right(axis):
                 raise ContractError(f"inference.mirror_axes: axis {axis} would swap left and right organs; remove it")
 
     @property
@@ -256,6 +277,8 @@ class ModelManifest:
         return LabelSpace(self.organs)
 
     def _runs_left_right(self, network_axis: int) -> bool:
+        if self.preprocessing.orientation == STORED:
+            return True  # of some scan it does
         array_axis = self.preprocessing.axis_order[network_axis]
         return self.preprocessing.orientation[::-1][array_axis] in "LR"
 

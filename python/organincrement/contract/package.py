@@ -1,15 +1,19 @@
 """Reading a model package, a folder or an `.oimodel` zip, without trusting it."""
 
+import contextlib
 import hashlib
+import os
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from . import codec
 from .errors import ContractError
-from .files import check_relative, open_regular, read_bytes, resolve_inside
+from .files import check_relative, open_regular, resolve_inside
 from .model import ModelManifest, Weights
 
 MAX_MANIFEST_BYTES = 16 * 2**20
@@ -39,21 +43,36 @@ def read_weights(path: Path | str, weights: Weights) -> bytes:
 
 def open_member(path: Path | str, name: str, *, limit_bytes: int = MAX_PACKAGE_BYTES) -> bytes:
     """One file of a package; raises ContractError for a path that leads out, a malicious zip, or too many bytes."""
+    with member_stream(path, name, limit_bytes=limit_bytes) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def member_stream(path: Path | str, name: str, *, limit_bytes: int = MAX_PACKAGE_BYTES) -> Iterator[IO[bytes]]:
+    """One file of a package, to be read in parts; raises ContractError as `open_member` does, also while it is read."""
     path = Path(path)
     if path.is_dir():
-        return read_bytes(resolve_inside(path, name), limit_bytes)
+        with open_regular(resolve_inside(path, name)) as file:
+            _check_size(path, name, os.fstat(file.fileno()).st_size, limit_bytes)
+            yield file
+        return
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             members = {info.filename: info for info in _checked_members(archive, path)}
             if name not in members:
                 raise ContractError(f"{path}: holds no {name}; get the package again")
-            if members[name].file_size > limit_bytes:
-                raise ContractError(f"{path}: {name} is larger than the {limit_bytes} bytes it may have; not read")
-            return archive.read(members[name])
+            _check_size(path, name, members[name].file_size, limit_bytes)
+            with archive.open(members[name]) as member:
+                yield member
     except ContractError:
         raise
     except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, RuntimeError, EOFError) as error:
         raise ContractError(f"{path}: is no readable package ({error}); get the package again") from None
+
+
+def _check_size(path: Path, name: str, size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        raise ContractError(f"{path}: {name} is larger than the {limit_bytes} bytes it may have; not read")
 
 
 def _manifest_bytes(path: Path | str) -> bytes:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 from .errors import ContractError
 from .files import check_relative
 
+DEVICES = ("auto", "cpu", "cuda")  # what `Plan.device` may be
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlanInput:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from .labels import Organ
+
 Point = tuple[float, float, float]
 Bounds = tuple[float, float, float, float, float, float]
 
@@ -48,6 +50,22 @@ class Regions:
 
     schema: ClassVar[str] = "organincrement/regions/1"
     regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledOrgan:
+    """What one value of a label map stands for."""
+
+    value: int
+    organ: Organ
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelTable:
+    """labels.json beside a label map that cannot name its organs itself, such as NIfTI."""
+
+    schema: ClassVar[str] = "organincrement/labels/1"
+    labels: tuple[LabelledOrgan, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from .history import HistoryEntry, HistoryHead
 from .model import ModelManifest
 from .plan import Plan
 from .process import ProcessRecord
-from .results import Audit, Comparison, Conflicts, Evaluation, Regions, SegmentReport, Suggestions
+from .results import Audit, Comparison, Conflicts, Evaluation, LabelTable, Regions, SegmentReport, Suggestions
 from .vault import Vault
 
 # The name of the schema file -> what one file, or one line of a .jsonl, holds.
@@ -37,6 +37,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "suggestions": (Suggestions,),
     "conflicts": (Conflicts,),
     "vault": (Vault,),
+    "labels": (LabelTable,),
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string", types.NoneType: "null"}
@@ -88,7 +89,7 @@ def _schema(hint: Any) -> dict[str, Any]:
             key: {"const": shape.constants[key]} if key in shape.constants else _schema(shape.hints[key])
             for key in shape.order
         },
-        "required": list(shape.order),
+        "required": [key for key in shape.order if key not in shape.added],
         "additionalProperties": False,
     }
 

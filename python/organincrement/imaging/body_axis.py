@@ -3,7 +3,7 @@
 import numpy as np
 
 from organincrement.contract.model import Preprocessing
-from organincrement.imaging.geometry import to_orientation
+from organincrement.imaging.geometry import orientation_code, to_orientation
 from organincrement.imaging.volume import Volume
 
 _HEAD = 2  # of L, P, S
@@ -15,8 +15,8 @@ def places_along_body_mm(grid: Volume, preprocessing: Preprocessing) -> np.ndarr
     Returns: float32, as long as the axis that is nearest to the body's and 1 along the two others, so that it
         broadcasts to a channel on the scan's own voxels.
     """
-    order, axis = preprocessing.axis_order, _axis_along(preprocessing.orientation)
-    turned = to_orientation(grid, preprocessing.orientation)
+    order, turned = preprocessing.axis_order, to_orientation(grid, preprocessing.orientation)
+    axis = _axis_along(orientation_code(turned))
     middle = [(size - 1) / 2 for size in turned.shape_DHW[::-1]]
     index_xyz = np.repeat([middle], turned.shape_DHW[axis], axis=0)
     index_xyz[:, 2 - axis] = np.arange(turned.shape_DHW[axis])

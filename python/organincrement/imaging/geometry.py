@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from organincrement.contract.model import STORED
 from organincrement.imaging.volume import Volume
 
 GRID_TOLERANCE_VOXELS = 1e-3
@@ -54,8 +55,11 @@ def orientation_code(volume: Volume) -> str:
 def to_orientation(volume: Volume, code: str = "LPS") -> Volume:
     """The same voxels at the same places with axes swapped and flipped so that x, y, z point as `code` says.
 
-    Oblique volumes stay oblique: nothing is interpolated. The array is a view. Raises ValueError for an unknown code.
+    Oblique volumes stay oblique: nothing is interpolated. The array is a view. `stored`: nothing is turned. Raises
+    ValueError for an unknown code.
     """
+    if code == STORED:
+        return volume
     order, flips = _turn(volume.direction, code)
     array_DHW = _turned(volume.array_DHW, order, flips)
     spacing_xyz = np.array(volume.spacing_mm[::-1])
@@ -76,6 +80,8 @@ def like_original(array_DHW: np.ndarray, original: Volume, orientation: str = "L
 
     Raises ValueError when the shape is not that of the turned original.
     """
+    if orientation == STORED:
+        orientation = orientation_code(original)
     order, flips = _turn(original.direction, orientation)
     unflipped = np.flip(array_DHW, tuple(2 - new for new in range(3) if flips[new]))
     back = [0, 0, 0]

@@ -1,6 +1,7 @@
 """From HU to what a network was trained on."""
 
 import numpy as np
+from scipy import ndimage
 
 from organincrement.contract.model import Normalisation
 
@@ -8,13 +9,19 @@ from organincrement.contract.model import Normalisation
 SMALLEST_STD = 1e-8
 
 
-def normalise(array_DHW: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+def normalise(array_DHW: np.ndarray, normalisation: Normalisation, mask_DHW: np.ndarray | None = None) -> np.ndarray:
     """Normalised intensities as a new float32 array of the same shape.
 
     ct: clip to `clip_hu`, then (x - mean) / std with the given mean and std; zscore: (x - mean) / std of this scan;
     none: unchanged.
+    Args: mask_DHW: of a masked zscore the voxels that it looks at and changes; None: `inside` of this array.
     """
     result_DHW = array_DHW.astype(np.float32)
+    if normalisation.masked:
+        mask_DHW = inside(array_DHW) if mask_DHW is None else mask_DHW
+        if mask_DHW.any():
+            result_DHW[mask_DHW] = normalise(result_DHW[mask_DHW], Normalisation(kind="zscore"))
+        return result_DHW
     if normalisation.kind == "none":
         return result_DHW
     if normalisation.clip_hu is not None:
@@ -26,3 +33,9 @@ def normalise(array_DHW: np.ndarray, normalisation: Normalisation) -> np.ndarray
     result_DHW -= np.float32(mean)
     result_DHW /= np.float32(max(std, SMALLEST_STD))
     return result_DHW
+
+
+def inside(array_DHW: np.ndarray) -> np.ndarray:
+    """True where a scan is not 0, and in the holes of that."""
+    filled: np.ndarray = ndimage.binary_fill_holes(array_DHW != 0)
+    return filled

@@ -18,12 +18,15 @@ Kind = Literal["linear", "cubic", "nearest"]
 ORDER = {"linear": 1, "cubic": 3}
 
 
-def resample(array_DHW: np.ndarray, shape_DHW: Sequence[int], *, kind: Kind, antialias: bool = True) -> np.ndarray:
+def resample(
+    array_DHW: np.ndarray, shape_DHW: Sequence[int], *, kind: Kind, antialias: bool = True, within_input: bool = False
+) -> np.ndarray:
     """Resample to another shape; beyond the edge the outermost voxel goes on.
 
     array_DHW: any scalar type; three axes, or any number with a matching `shape_DHW`. kind: nearest keeps the type and
     every value (labels); linear and cubic (B-spline) give float32. antialias: before an axis shrinks by a factor f,
-    smooth along it with a Gaussian of sigma (f - 1) / 2 voxels, as scikit-image; not for nearest.
+    smooth along it with a Gaussian of sigma (f - 1) / 2 voxels, as scikit-image; not for nearest. within_input: no
+    value beyond the lowest and highest of the input, where a cubic overshoots.
     Raises ValueError for another number of axes, a size below one, or an unknown kind.
     """
     if len(shape_DHW) != array_DHW.ndim or min(shape_DHW) < 1:
@@ -40,14 +43,77 @@ def resample(array_DHW: np.ndarray, shape_DHW: Sequence[int], *, kind: Kind, ant
     for axis in sorted(range(result.ndim), key=lambda axis: shape_DHW[axis] / array_DHW.shape[axis]):
         if shape_DHW[axis] != result.shape[axis]:
             result = _apply(_matrix(result.shape[axis], int(shape_DHW[axis]), ORDER[kind], antialias), result, axis)
+    if within_input and result.shape != array_DHW.shape:
+        np.clip(result, array_DHW.min(), array_DHW.max(), out=result)
     return result.copy() if result is array_DHW else result
 
 
+def resample_apart(
+    array_DHW: np.ndarray, shape_DHW: Sequence[int], axis: int, *, kind: Kind, within_input: bool
+) -> np.ndarray:
+    """Resample slice by slice across one axis, then take the nearest slice along it; nothing is smoothed."""
+    if tuple(shape_DHW) == array_DHW.shape:
+        return resample(array_DHW, shape_DHW, kind=kind)
+    in_plane = [size for other, size in enumerate(shape_DHW) if other != axis]
+    result_DHW = np.empty(shape_DHW, np.float32)
+    taken = nearest_slices(array_DHW.shape[axis], shape_DHW[axis])
+    for index in np.unique(taken):
+        plane = resample(
+            np.take(array_DHW, index, axis), in_plane, kind=kind, antialias=False, within_input=within_input
+        )
+        np.moveaxis(result_DHW, axis, 0)[taken == index] = plane
+    return result_DHW
+
+
+def nearest_slices(old: int, new: int) -> np.ndarray:
+    """Which of the old slices each new one takes, by scipy's arithmetic of a coordinate map of order 0."""
+    places = np.clip(old / new * (np.arange(new) + 0.5) - 0.5, 0, old - 1)
+    return np.minimum(np.floor(places + 0.5).astype(np.intp), old - 1)
+
+
+def axis_apart(spacing_mm: Sequence[float], target_mm: Sequence[float], above: float | None) -> int | None:
+    """The axis across which a grid is resampled slice by slice, None where there is none.
+
+    Args: above: the coarsest spacing, of the first grid or else of the second, is more than so many times the finest;
+        where two axes are the coarsest, none is apart.
+    """
+    for spacing in (spacing_mm, target_mm):
+        if above is not None and max(spacing) / min(spacing) > above:
+            coarsest = [axis for axis, mm in enumerate(spacing) if mm == max(spacing)]
+            return coarsest[0] if len(coarsest) == 1 else None
+    return None
+
+
+def resample_masks(labels_DHW: np.ndarray, shape_DHW: Sequence[int], axis: int | None) -> np.ndarray:
+    """Labels as nnU-Net resamples them: the value, the highest of several, whose mask is at least a half there, else 0.
+
+    Args: axis: across which slices are taken apart, as in `resample_apart`; None: none.
+    """
+    if tuple(shape_DHW) == labels_DHW.shape:
+        return labels_DHW.copy()
+    result_DHW = np.zeros(shape_DHW, labels_DHW.dtype)
+    for value in np.unique(labels_DHW):
+        mask = (labels_DHW == value).astype(np.float32)
+        if axis is None:
+            share = resample(mask, shape_DHW, kind="linear", antialias=False)
+        else:
+            share = resample_apart(mask, shape_DHW, axis, kind="linear", within_input=False)
+        # a hair less: a half is 0.49999997 here and there
+        result_DHW[share >= np.float32(0.5 - 1e-6)] = value
+    return result_DHW
+
+
 def shape_at_spacing(
-    shape_DHW: Sequence[int], spacing_mm: Sequence[float], target_mm: Sequence[float]
+    shape_DHW: Sequence[int], spacing_mm: Sequence[float], target_mm: Sequence[float], *, ratio_first: bool = False
 ) -> tuple[int, int, int]:
-    """The shape (D, H, W) whose voxels come nearest to `target_mm` over the same extent; at least one voxel an axis."""
-    sizes = (max(1, round(n * old / new)) for n, old, new in zip(shape_DHW, spacing_mm, target_mm, strict=True))
+    """The shape (D, H, W) whose voxels come nearest to `target_mm` over the same extent; at least one voxel an axis.
+
+    Args: ratio_first: divide the spacings before anything, as nnU-Net: where two sizes are equally near, it can decide.
+    """
+    sizes = (
+        max(1, round(old / new * n if ratio_first else n * old / new))
+        for n, old, new in zip(shape_DHW, spacing_mm, target_mm, strict=True)
+    )
     depth, height, width = sizes
     return depth, height, width
 

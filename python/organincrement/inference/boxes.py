@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from organincrement.imaging.resampling import nearest_slices
 from organincrement.inference.windows import Box
 
 
@@ -13,16 +14,21 @@ from organincrement.inference.windows import Box
 class AxisMap:
     """How output voxels along one axis read a source of `source_size` voxels.
 
-    Linearly; the edges of the two grids are aligned, and beyond its edge the source goes on as it ends.
+    Linearly, or each the nearest one; the edges of the two grids are aligned, and beyond its edge the source goes on as
+    it ends.
     """
 
     source_size: int
     output_size: int
+    nearest: bool = False
 
     def source_range(self, output: slice) -> slice:
         """The source voxels that these output voxels read."""
         if self.source_size == self.output_size:
             return output
+        if self.nearest:
+            taken = self._taken(output)
+            return slice(int(taken[0]), int(taken[-1]) + 1)
         low, _, _ = self._taps(output)
         return slice(int(low[0]), min(int(low[-1]) + 2, self.source_size))
 
@@ -30,11 +36,16 @@ class AxisMap:
         """Read `output` voxels from values that hold the source from voxel `first` on along `axis`."""
         if self.source_size == self.output_size:
             return values.narrow(axis, output.start - first, output.stop - output.start)
+        if self.nearest:
+            return values.index_select(axis, (self._taken(output) - first).to(values.device))
         low, high, share = self._taps(output)
         weight_shape = [1] * values.ndim
         weight_shape[axis] = len(share)
         near, far = (values.index_select(axis, (index - first).to(values.device)) for index in (low, high))
         return torch.lerp(near, far, share.to(values).reshape(weight_shape))
+
+    def _taken(self, output: slice) -> Tensor:
+        return torch.from_numpy(nearest_slices(self.source_size, self.output_size)[output])
 
     def _taps(self, output: slice) -> tuple[Tensor, Tensor, Tensor]:
         position = (

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from organincrement.contract.model import ModelManifest
+from organincrement.contract.model import Inference, ModelManifest
 from organincrement.imaging.body_axis import places_along_body_mm
+from organincrement.imaging.conventions import CONVENTIONS
 from organincrement.imaging.geometry import like_original
 from organincrement.imaging.perturbation import perturb
 from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
@@ -104,29 +105,43 @@ def predict_volume(
     """
     grid = to_network_grid(image, manifest.preprocessing, minimum_shape=tuple(manifest.inference.patch))
     readout = Readout.of(manifest.head, manifest.label_space)
-    windows = Windows(shape=grid.image_DHW.shape, patch=tuple(manifest.inference.patch), step=manifest.inference.step)
+    rules, asked = CONVENTIONS[manifest.preprocessing.convention], manifest.inference
+    windows = Windows(shape=grid.image_DHW.shape, patch=tuple(asked.patch), step=asked.step, rules=rules)  # type: ignore[arg-type]
     channels = readout.channels * (2 if settings.uncertainty == "perturbation" else 1)
-    labels = np.zeros(grid.output_shape, np.uint8 if readout.classes <= 256 else np.uint16)
-    percent = np.zeros(grid.output_shape, np.uint8) if settings.uncertainty != "none" else None
-    source = torch.from_numpy(grid.image_DHW)
-    axes = tuple(AxisMap(source_size=s, output_size=o) for s, o in zip(grid.full_shape, grid.output_shape, strict=True))
+    whole = np.zeros(grid.scan_shape, np.uint8 if readout.classes <= 256 else np.uint16)
+    whole_percent = np.zeros(grid.scan_shape, np.uint8) if settings.uncertainty != "none" else None
+    labels, percent = whole[grid.place], None if whole_percent is None else whole_percent[grid.place]
+    source, axes = torch.from_numpy(grid.image_DHW), _axis_maps(grid)
     tiles = list(_tiles(grid, axes, settings.budget_bytes // (4 * channels)))
     predict = _window_predictor(network, manifest, readout, settings, sum(windows.count(tile.box) for tile in tiles))
-    places_mm = torch.from_numpy(places_along_body_mm(image, manifest.preprocessing)) if readout.has_ranges else None
+    places_mm = _places_mm(image, manifest, grid.place) if readout.has_ranges else None
     for tile in tiles:
         mean = average_windows(source, windows, tile.box, predict, channels, device, settings.between)
-        held = _Held(mean=_with_surroundings(mean, tile.inside, tile.read, readout), axes=axes, read=tile.read)
+        mean = _with_surroundings(mean, tile.inside, tile.read, _certain_background(manifest, readout))
+        held = _Held(mean=mean, axes=axes, read=tile.read)
         for part in parts(tile.output, settings.budget_bytes // _reduction_bytes(readout)):
             along = None if places_mm is None else _part_of(places_mm, part).to(held.mean.device)
-            found = _reduce(held, part, readout, manifest.inference.temperature, settings.uncertainty, along)
+            found = _reduce(held, part, readout, asked, settings.uncertainty, along)
             labels[part] = found.labels.cpu().numpy()
             if percent is not None:
                 percent[part] = as_percent(found.doubt).cpu().numpy()
     return Prediction(
-        labels_DHW=_back(labels, image, manifest),
-        uncertainty_DHW=None if percent is None else _back(percent, image, manifest),
+        labels_DHW=_back(whole, image, manifest),
+        uncertainty_DHW=None if whole_percent is None else _back(whole_percent, image, manifest),
         device=device,
     )
+
+
+def _axis_maps(grid: NetworkGrid) -> tuple[AxisMap, ...]:
+    return tuple(
+        AxisMap(source_size=source, output_size=output, nearest=axis == grid.apart)
+        for axis, (source, output) in enumerate(zip(grid.full_shape, grid.output_shape, strict=True))
+    )
+
+
+def _places_mm(image: Volume, manifest: ModelManifest, place: Box) -> Tensor:
+    """Where along the body the voxels of a part of the scan lie, broadcasting to it."""
+    return _part_of(torch.from_numpy(places_along_body_mm(image, manifest.preprocessing)), place)
 
 
 def _reduction_bytes(readout: Readout) -> int:
@@ -165,13 +180,18 @@ def _tissue_part(grid: NetworkGrid, read: tuple[slice, ...]) -> Box | None:
     return tuple(part) if all(p.stop > p.start for p in part) else None  # type: ignore[return-value]
 
 
-def _with_surroundings(mean: Tensor, inside: Box, read: tuple[slice, ...], readout: Readout) -> Tensor:
+def _certain_background(manifest: ModelManifest, readout: Readout) -> Tensor:
+    """What is averaged, logits or probabilities, and the mean under perturbation, of a voxel that is background."""
+    p = readout.background_probabilities()
+    return torch.cat([p if manifest.inference.average == "probabilities" else readout.background_logits(), p])
+
+
+def _with_surroundings(mean: Tensor, inside: Box, read: tuple[slice, ...], certain: Tensor) -> Tensor:
     """Certain background around the tissue, so that all voxels read are there."""
     if inside == read:
         return mean
-    certain = torch.cat([readout.background_logits(), readout.background_probabilities()])[: mean.shape[0]]
     shape = [r.stop - r.start for r in read]
-    whole = certain.to(mean.device)[:, None, None, None].repeat(1, *shape)
+    whole = certain[: mean.shape[0]].to(mean)[:, None, None, None].repeat(1, *shape)
     place = tuple(slice(i.start - r.start, i.stop - r.start) for i, r in zip(inside, read, strict=True))
     whole[(slice(None), *place)] = mean
     return whole
@@ -187,10 +207,10 @@ class _Held:
 
     def resampled(self, channel: int, output: Box) -> Tensor:
         """One channel on these output voxels."""
-        values = self.mean[channel]
+        values = self.mean[channel].float()
         for axis, (axis_map, wanted, read) in enumerate(zip(self.axes, output, self.read, strict=True)):
             values = axis_map.interpolate(values, axis, wanted, read.start)
-        return values
+        return values.to(self.mean.dtype).float()  # nnU-Net keeps half precision to the end, and so decides ties
 
 
 def _part_of(places_mm: Tensor, output: Box) -> Tensor:
@@ -199,43 +219,54 @@ def _part_of(places_mm: Tensor, output: Box) -> Tensor:
 
 
 def _reduce(
-    held: _Held, output: Box, readout: Readout, temperature: float, kind: UncertaintyKind, along_body_mm: Tensor | None
+    held: _Held, output: Box, readout: Readout, asked: Inference, kind: UncertaintyKind, along_body_mm: Tensor | None
 ) -> Claim:
     def logits(channel: int) -> Tensor:
-        return held.resampled(channel, output)
+        values = held.resampled(channel, output)
+        return values if asked.average == "logits" else readout.as_logits(values, channel)
 
     def probabilities(channel: int) -> Tensor:
         return held.resampled(readout.channels + channel, output)
 
-    return readout.reduce(logits, probabilities if kind == "perturbation" else None, temperature, along_body_mm)
+    return readout.reduce(logits, probabilities if kind == "perturbation" else None, asked.temperature, along_body_mm)
 
 
 def _window_predictor(
     network: nn.Module, manifest: ModelManifest, readout: Readout, settings: PredictionSettings, window_count: int
 ) -> Callable[[Tensor, int], Tensor]:
-    """Logits of a window; with perturbation, also the mean probabilities over Q perturbed copies of it."""
-    mirrors = _mirror_sets(manifest.inference.mirror_axes)
+    """What is averaged of a window, logits or probabilities; with perturbation, also the mean probabilities over Q
+    perturbed copies of it."""
+    mirrors, as_p = _mirror_sets(manifest.inference.mirror_axes), manifest.inference.average == "probabilities"
     temperature, asked = manifest.inference.temperature, manifest.uncertainty.perturbations
     copies = asked if asked > 0 else _PERTURBATIONS
     runs = window_count * (1 + copies if settings.uncertainty == "perturbation" else 1)
     ran = itertools.count(1)
 
-    def logits(x_11DHW: Tensor) -> Tensor:
+    def answer(x_11DHW: Tensor) -> Tensor:
+        logits_CDHW = network(x_11DHW)[0].float()
+        return readout.probabilities(logits_CDHW, 1.0) if as_p else logits_CDHW
+
+    def mirrored(x_11DHW: Tensor) -> Tensor:
         with torch.autocast(x_11DHW.device.type, settings.autocast, enabled=settings.autocast is not None):
             total = sum(
-                network(x_11DHW.flip(axes)).float().flip(axes) if axes else network(x_11DHW).float() for axes in mirrors
+                answer(x_11DHW.flip([axis + 1 for axis in axes])).flip(axes) if axes else answer(x_11DHW)
+                for axes in mirrors
             )
         settings.progress(next(ran), runs)
-        return total[0] / len(mirrors)  # type: ignore[index]
+        return total / len(mirrors)  # type: ignore[operator,return-value]
+
+    def probabilities(x_11DHW: Tensor) -> Tensor:
+        found = mirrored(x_11DHW)
+        return readout.probabilities(readout.all_as_logits(found) if as_p else found, temperature)
 
     @torch.inference_mode()
     def predict(x_11DHW: Tensor, number: int) -> Tensor:
-        clean = logits(x_11DHW)
+        clean = mirrored(x_11DHW)
         if settings.uncertainty != "perturbation":
             return clean
         # a window that two boxes share must be perturbed alike in both
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
-        p = sum(readout.probabilities(logits(perturb(x_11DHW, generator)), temperature) for _ in range(copies))
+        p = sum(probabilities(perturb(x_11DHW, generator)) for _ in range(copies))
         return torch.cat([clean, p / copies])  # type: ignore[operator]
 
     return predict
@@ -244,5 +275,5 @@ def _window_predictor(
 def _mirror_sets(axes: tuple[int, ...] | list[int]) -> list[tuple[int, ...]]:
     sets: list[tuple[int, ...]] = [()]
     for axis in axes:
-        sets += [(*chosen, axis + 2) for chosen in sets]
+        sets += [(*chosen, axis + 1) for chosen in sets]  # of (C, D, H, W)
     return sets

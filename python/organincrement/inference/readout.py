@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from organincrement.inference.merging import Claim, Merger
 from organincrement.inference.reduce import entropy_of_channels, label_and_entropy
 
 _CERTAIN = 30.0  # as a logit: to 1e-13
+_LEAST_P = 1e-13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class Readout:
         )
         return cls(groups=(group,), channels=classes, classes=classes)
 
-    @property
+    @cached_property
     def is_softmax(self) -> bool:
         """Whether the channels are background and the organs, in their order."""
         return self.groups == Readout.softmax(self.classes).groups
@@ -72,6 +74,16 @@ class Readout:
             else:
                 p[list(group.all_channels)] = scaled.softmax(0)
         return p
+
+    def as_logits(self, p_DHW: Tensor, channel: int) -> Tensor:
+        """Logits that give a channel's mean probability back: its logarithm, or a sigmoid's inverse."""
+        p = p_DHW.clamp(_LEAST_P, 1)
+        lone = any(group.background is None and channel in group.channels for group in self.groups)
+        return p.log() - (1 - p).clamp_min(_LEAST_P).log() if lone else p.log()
+
+    def all_as_logits(self, p_CDHW: Tensor) -> Tensor:
+        """The same of all channels at once."""
+        return torch.stack([self.as_logits(p_DHW, channel) for channel, p_DHW in enumerate(p_CDHW)])
 
     def labels(self, logits_CDHW: Tensor, temperature: float = 1.0) -> Tensor:
         """The label of each voxel, int16, from all channels at once."""

@@ -6,30 +6,39 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
+
+from organincrement.imaging.conventions import CONVENTIONS, Convention
 
 Box = tuple[slice, slice, slice]
 Predict = Callable[[Tensor, int], Tensor]
 
 _SIGMA_SHARE = 1 / 8  # of the patch edge, as nnU-Net
+_LARGEST_WEIGHT = 10  # of nnU-Net's windows: half precision then holds more of a bell's foot
+_LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
     """A regular grid of windows over an image of `shape` (≥ `patch` along each axis).
 
-    `step`: distance between neighbours as a share of the patch, at most (but a voxel); windows are spread evenly.
+    `step`: distance between neighbours as a share of the patch, at most (but a voxel). `rules`: how they are placed,
+    weighted and summed.
     """
 
     shape: tuple[int, int, int]
     patch: tuple[int, int, int]
     step: float
+    rules: Convention = CONVENTIONS["organincrement"]
 
     @cached_property
     def starts(self) -> tuple[tuple[int, ...], ...]:
         """First voxel of the windows along each axis."""
-        return tuple(_axis_starts(n, p, self.step) for n, p in zip(self.shape, self.patch, strict=True))
+        starts = _STARTS[self.rules.starts]
+        return tuple(starts(n, p, self.step) for n, p in zip(self.shape, self.patch, strict=True))
 
     def over(self, box: Box) -> Iterator[tuple[int, tuple[int, int, int]]]:
         """Number and first voxel of every window that touches the box; numbers do not depend on the box."""
@@ -46,16 +55,52 @@ class Windows:
 
     @cached_property
     def weight_DHW(self) -> Tensor:
-        """Gaussian importance of a window's voxels, maximum 1, never 0."""
+        """Gaussian importance of a window's voxels, never 0; the largest is 1, or 10 in half precision."""
+        if self.rules.weight == "delta":
+            return _smoothed_impulse(self.patch, self.sums)
         axes = [torch.exp(-0.5 * ((torch.arange(p) - (p - 1) / 2) / (p * _SIGMA_SHARE)) ** 2) for p in self.patch]
         weight = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :]
         return weight.clamp_min(1e-4)
 
+    @property
+    def sums(self) -> torch.dtype:
+        """The type in which windows are summed."""
+        return torch.float16 if self.rules.sums == "float16" else torch.float32
 
-def _axis_starts(size: int, patch: int, step: float) -> tuple[int, ...]:
+
+def _smoothed_impulse(patch: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """nnU-Net's importance: a delta at patch // 2, smoothed by scipy; in half precision as far as that tells apart."""
+    impulse = np.zeros(patch)
+    impulse[tuple(p // 2 for p in patch)] = 1
+    bell = ndimage.gaussian_filter(impulse, [p * _SIGMA_SHARE for p in patch], 0, mode="constant", cval=0)
+    weight = torch.from_numpy(bell / (bell.max() / _LARGEST_WEIGHT)).to(dtype)
+    weight[weight == 0] = weight[weight > 0].min()
+    return weight
+
+
+def _count(size: int, patch: int, step: float) -> int:
     # nearer than a voxel, windows would only repeat each other
-    count = math.ceil((size - patch) / max(patch * step, 1)) + 1 if size > patch else 1
+    return math.ceil((size - patch) / max(patch * step, 1)) + 1 if size > patch else 1
+
+
+def _spread(size: int, patch: int, step: float) -> tuple[int, ...]:
+    count = _count(size, patch, step)
     return tuple(round(i * (size - patch) / max(count - 1, 1)) for i in range(count))
+
+
+def _stepped(size: int, patch: int, step: float) -> tuple[int, ...]:
+    count = _count(size, patch, step)
+    apart = (size - patch) / max(count - 1, 1)
+    return tuple(round(apart * i) for i in range(count))
+
+
+def _regular(size: int, patch: int, step: float) -> tuple[int, ...]:
+    apart = max(int(patch * step), 1)
+    count = -(-max(size - patch, 0) // apart) + 1
+    return tuple(min(i * apart, size - patch) for i in range(count))
+
+
+_STARTS = {"spread": _spread, "stepped": _stepped, "regular": _regular}
 
 
 def average_windows(
@@ -67,22 +112,27 @@ def average_windows(
     device: torch.device,
     between: Callable[[], None],
 ) -> Tensor:
-    """Gaussian-weighted mean of the windows' predictions over a box.
+    """Weighted mean of the windows' predictions over a box.
 
     Args: image_DHW: normalised, of shape `windows.shape`. predict: maps (1, 1, *patch) and the window's number to
         (channels, *patch). between: called before each window; may raise to stop.
-    Returns: (channels, *box) float32 on `device`; nothing of the size channels x D x H x W is made for the whole scan.
+    Returns: (channels, *box) on `device`, of the type `windows.sums`; nothing of the size channels x D x H x W is made
+        for the whole scan.
     """
     shape = [b.stop - b.start for b in box]
-    total = torch.zeros(channels, *shape, device=device)
-    weights = torch.zeros(shape, device=device)
+    total = torch.zeros(channels, *shape, device=device, dtype=windows.sums)
+    weights = torch.zeros(shape, device=device, dtype=windows.sums)
     weight = windows.weight_DHW.to(device)
     for number, start in windows.over(box):
         between()
         patch = image_DHW[tuple(slice(s, s + p) for s, p in zip(start, windows.patch, strict=True))]
         predicted = predict(patch[None, None].to(device), number)
         in_patch, in_box = _overlap(start, windows.patch, box)
-        total[(slice(None), *in_box)].addcmul_(predicted[(slice(None), *in_patch)].float(), weight[in_patch])
+        part, summed = predicted[(slice(None), *in_patch)].float(), total[(slice(None), *in_box)]
+        if windows.sums is torch.float32:
+            summed.addcmul_(part, weight[in_patch])
+        else:
+            summed.add_(part * weight[in_patch]).clamp_(-_LARGEST_HALF, _LARGEST_HALF)
         weights[in_box] += weight[in_patch]
     return total.div_(weights)
 

@@ -18,6 +18,16 @@ def soft_dice_loss(labels_BDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0, ch
     return soft_dice_of(target[:, channel_from:], (p_BCDHW * known)[:, channel_from:], smooth)
 
 
+def counted_dice(target_BLDHW: Tensor, p_BLDHW: Tensor, counts_BLDHW: Tensor) -> Tensor:
+    """1 - soft Dice of two soft maps where they count, mean over the organs that do in some voxel; 0 where none does.
+
+    Args: counts_BLDHW: bool.
+    """
+    target, p = target_BLDHW * counts_BLDHW, p_BLDHW * counts_BLDHW
+    organs = counts_BLDHW.flatten(2).any(2).any(0)
+    return soft_dice_of(target[:, organs], p[:, organs]) if bool(organs.any()) else p.sum() * 0.0
+
+
 def soft_dice_of(target_BCDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - soft Dice of two soft maps, pooled over the batch, mean over their channels."""
     axes = [0, *range(2, p_BCDHW.ndim)]

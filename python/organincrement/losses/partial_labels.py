@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 
+def with_background(annotated_BL: Tensor, *, looked_for: bool) -> Tensor:
+    """(B, 1 + L), as the channels are: whether the background counts as looked for, then which organs were."""
+    return torch.cat([annotated_BL.new_full((len(annotated_BL), 1), looked_for), annotated_BL], 1)
+
+
 def fold_unannotated(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
     """Log-probabilities whose background is that of each sample's labels: log(p_0 + sum of the organs not looked for).
 
@@ -16,20 +21,19 @@ def fold_unannotated(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
     """
     if bool(annotated_BL.all()):
         return log_p_BCDHW
-    open_B1 = torch.zeros_like(annotated_BL[:, :1])
-    closed = torch.cat([open_B1, annotated_BL], 1)[..., None, None, None]
+    closed = with_background(annotated_BL, looked_for=False)[..., None, None, None]
     background = log_p_BCDHW.masked_fill(closed, -torch.inf).logsumexp(1, keepdim=True)
     return torch.cat([background, log_p_BCDHW[:, 1:]], 1)
 
 
 def only_annotated(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
     """The same without the organs that were not looked for: each voxel sums to one, and those organs are -inf."""
-    unknown = torch.cat([torch.zeros_like(annotated_BL[:, :1]), ~annotated_BL], 1)[..., None, None, None]
+    unknown = ~with_background(annotated_BL, looked_for=True)[..., None, None, None]
     return fold_unannotated(log_p_BCDHW, annotated_BL).masked_fill(unknown, -torch.inf)
 
 
 def as_looked_for(labels_BDHW: Tensor, annotated_BL: Tensor) -> Tensor:
     """Labels in which an organ that was not looked for in the sample, though some of it is labelled, is background."""
-    known_BC = torch.cat([annotated_BL.new_ones(len(annotated_BL), 1), annotated_BL], 1)
+    known_BC = with_background(annotated_BL, looked_for=True)
     listed = known_BC.gather(1, labels_BDHW.clamp_min(0).flatten(1)).view_as(labels_BDHW)
     return torch.where(listed, labels_BDHW, 0)

@@ -9,7 +9,8 @@ labels. The two differ by their random start alone. What is validated and packag
 
 The paper is not at hand but for its abstract; chosen here:
 
-- t is confined to the background and the organs that were not looked for, or is everything where there are no labels.
+- t is confined to the background and the organs that were not looked for, or is everything in a scan without labels.
+- Beyond a scan that has labels neither teaches the other: no label corrects what they would agree on there.
 - The paper's region mask, which confines t to the organs' surroundings, is left out; the soft Dice (ours) replaces it.
 - w rises as r = exp(-5 (1 - step / ramp)^2), as is usual: the first averages are of random weights.
 """

@@ -33,9 +33,8 @@ class AddsDecoder(ContinualMethod):
         cls, config: Any, transition: LabelTransition, teachers: Sequence[ModelManifest], channels: int
     ) -> NetworkSpec:
         """The teacher's, with one more decoder. Raises: MethodError where it has no encoder to share."""
-        spec = NetworkSpec(kind=teachers[0].network.kind, args=dict(teachers[0].network.args))
         try:
-            return with_decoder(spec, 1 + transition.new_count, config.supporting)
+            return with_decoder(NetworkSpec.of(teachers[0].network), 1 + transition.new_count, config.supporting)
         except ValueError as error:
             raise MethodError(f"teacher '{teachers[0].name}': {error}") from error
 

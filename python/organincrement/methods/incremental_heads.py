@@ -74,7 +74,7 @@ class IncrementalHeads(ContinualMethod):
     @classmethod
     def plan_head(cls, transition: LabelTransition, teachers: Sequence[ModelManifest]) -> Head:
         """The teacher's heads without what is merged away, then one of the new organs."""
-        layer = output_layer(NetworkSpec(kind=teachers[0].network.kind, args=dict(teachers[0].network.args)))
+        layer = output_layer(NetworkSpec.of(teachers[0].network))
         parts = _old_heads(cls.name, teachers[0], layer)
         for source, target in transition.merges.items():
             if not any({source, target} <= set(part) for part in parts):
@@ -90,8 +90,7 @@ class IncrementalHeads(ContinualMethod):
         cls, config: Any, transition: LabelTransition, teachers: Sequence[ModelManifest], channels: int
     ) -> NetworkSpec:
         """The teacher's network with more rows in its output layer."""
-        described = teachers[0].network
-        return NetworkSpec(kind=described.kind, args=dict(described.args)).with_outputs(channels)
+        return NetworkSpec.of(teachers[0].network).with_outputs(channels)
 
     def build_student(self) -> nn.Module:
         """All of the teacher's weights; the new head's rows are fresh."""

@@ -56,7 +56,7 @@ def check_teachers(teachers: Sequence[ModelManifest], level: int | None) -> None
     Args: level: of the decoder's features, None where they are not asked for.
     Raises: MethodError naming the teacher that does not fit, or has no such level.
     """
-    specs = [NetworkSpec(kind=teacher.network.kind, args=dict(teacher.network.args)) for teacher in teachers]
+    specs = [NetworkSpec.of(teacher.network) for teacher in teachers]
     patch = teachers[0].inference.patch
     for teacher, spec in zip(teachers, specs, strict=True):
         multiple = patch_multiple(spec)

@@ -34,8 +34,7 @@ from organincrement.methods.many_teachers import Opinion, check_teachers, mean_o
 from organincrement.methods.partly_labelled import new_organ_terms
 from organincrement.methods.protocol import Batch, Citation, ContinualMethod, LossTerms, Needs, Preset, setting
 from organincrement.methods.recipes import FROM_TEACHER, PAPER_MSKD, PAPER_MSKD_NOTE
-from organincrement.methods.student import new_organ_prior, student_from_first_of_many
-from organincrement.networks.build import build_network
+from organincrement.methods.student import fresh_student, new_organ_prior, student_from_first_of_many
 from organincrement.networks.sizing import NetworkSpec
 from organincrement.networks.stages import StageFeatures
 
@@ -85,7 +84,7 @@ class MsKd(ContinualMethod):
         """The first teacher's trunk, or a fresh network of its kind."""
         if self.inputs.config.start == "first-teacher":
             return student_from_first_of_many(self.inputs, self.inputs.config.new_organ_prior)
-        return build_network(self.inputs.network.kind, self.inputs.network.args).to(self.inputs.device)
+        return fresh_student(self.inputs)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Eq. 8, a soft Dice with the teachers, and the labels of organs that no teacher knows."""

@@ -9,6 +9,7 @@ from organincrement.contract.channels import MAPS_PER_TASK, channel_groups
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.model import DynamicHead
 from organincrement.losses.divergence import UNLABELLED
+from organincrement.losses.partial_labels import with_background
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +69,8 @@ class PartialTasks:
 
     def _annotated_maps(self, annotated_BL: Tensor) -> Tensor:
         """(B, tasks, 2), bool."""
-        none = annotated_BL.new_zeros(len(annotated_BL), 1)
         labels = torch.tensor([part.label for part in self.maps], device=annotated_BL.device)
-        return torch.cat([none, annotated_BL], 1)[:, labels].unflatten(1, (-1, MAPS_PER_TASK))
+        return with_background(annotated_BL, looked_for=False)[:, labels].unflatten(1, (-1, MAPS_PER_TASK))
 
     def _inside(self, annotated_BL: Tensor) -> Tensor:
         """(tasks, 2, 1 + L), int8: 1 for the labels that lie inside a map."""

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from organincrement.losses.alignment import fold_old_into_background
 from organincrement.losses.divergence import UNLABELLED, cross_entropy, mean_over
-from organincrement.losses.overlap import soft_dice_of
+from organincrement.losses.overlap import counted_dice
 from organincrement.losses.partial_labels import fold_unannotated
 
 
@@ -42,7 +42,5 @@ def new_organ_terms(
 
 def organ_dice(labels_BDHW: Tensor, log_p_BCDHW: Tensor, counts_BLDHW: Tensor) -> Tensor:
     """1 - soft Dice of the organs that were looked for in some sample of the batch; 0 where none was."""
-    p_BLDHW = log_p_BCDHW[:, 1:].exp() * counts_BLDHW
-    target = torch.zeros_like(log_p_BCDHW).scatter_(1, labels_BDHW.clamp_min(0).unsqueeze(1), 1.0)[:, 1:] * counts_BLDHW
-    organs = counts_BLDHW.flatten(2).any(2).any(0)
-    return soft_dice_of(target[:, organs], p_BLDHW[:, organs]) if bool(organs.any()) else p_BLDHW.sum() * 0.0
+    target = torch.zeros_like(log_p_BCDHW).scatter_(1, labels_BDHW.clamp_min(0).unsqueeze(1), 1.0)
+    return counted_dice(target[:, 1:], log_p_BCDHW[:, 1:].exp(), counts_BLDHW)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from organincrement.contract.labels import LabelSpace, LabelTransition
-from organincrement.contract.model import Head, ModelManifest, SoftmaxHead
+from organincrement.contract.model import Head, ModelManifest, SoftmaxHead, TorchScriptHead
 from organincrement.methods.teacher import FrozenTeacher
-from organincrement.networks.sizing import NetworkSpec, first_network
+from organincrement.networks.sizing import NetworkSpec, first_network, network_for_patch
 
 
 class MethodError(ValueError):
@@ -176,13 +176,14 @@ class ContinualMethod(Protocol):
         """
         if not teachers:
             return first_network(config, channels)
+        if isinstance(teachers[0].head, TorchScriptHead):  # a program has no weights to start from
+            return network_for_patch(teachers[0].inference.patch, channels)
         if not isinstance(teachers[0].head, SoftmaxHead):
             raise MethodError(
                 f"method '{cls.name}' goes on from a teacher with one softmax; '{teachers[0].name}' has a head of kind "
                 f"'{teachers[0].head.kind}': choose lwfseg or continual-segment for it"
             )
-        described = teachers[0].network
-        return NetworkSpec(kind=described.kind, args=dict(described.args)).with_outputs(channels)
+        return NetworkSpec.of(teachers[0].network).with_outputs(channels)
 
     def build_student(self) -> nn.Module:
         """The network to train, started as the method says."""

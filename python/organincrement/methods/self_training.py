@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from organincrement.losses.divergence import UNLABELLED, cross_entropy, mean_over
 from organincrement.losses.overlap import soft_dice_loss
-from organincrement.losses.partial_labels import fold_unannotated
+from organincrement.losses.partial_labels import fold_unannotated, with_background
 from organincrement.methods.protocol import (
     Batch,
     Citation,
@@ -85,7 +85,7 @@ class SelfTraining(ContinualMethod):
         entropy = cross_entropy(filled, fold_unannotated(log_p, known_BL))
         terms = {"cross_entropy": mean_over(entropy, filled != UNLABELLED)}
         if self.config.dice_weight:
-            counts = torch.cat([torch.ones_like(known_BL[:, :1]), known_BL], 1)[..., None, None, None]
+            counts = with_background(known_BL, looked_for=True)[..., None, None, None]
             terms["dice"] = self.config.dice_weight * soft_dice_loss(filled, log_p.exp() * counts)
         return LossTerms(terms=terms)
 
@@ -93,7 +93,6 @@ class SelfTraining(ContinualMethod):
         """Where no organ is drawn, the organ that the teacher names, unless it was looked for there."""
         said, labels = self.teacher(batch.image_BCDHW).labels_BDHW, batch.labels_BDHW
         # background and new organs are not the teacher's to fill
-        closed = torch.ones_like(batch.annotated_BL[:, :1])
-        looked_for = torch.cat([closed, batch.annotated_BL], 1)
+        looked_for = with_background(batch.annotated_BL, looked_for=True)
         open_BDHW = ~looked_for.gather(1, said.flatten(1)).view_as(said)
         return torch.where((labels <= 0) & open_BDHW, said, labels)

@@ -1,10 +1,11 @@
-"""The start of a student from its one teacher, which several methods share."""
+"""The start of a student, fresh or from its teacher, which several methods share."""
 
 from typing import Any
 
 from torch import nn
 
 from organincrement.methods.protocol import MethodInputs, setting
+from organincrement.networks.build import PROGRAM, build_network
 from organincrement.networks.head import grow
 
 
@@ -13,12 +14,19 @@ def new_organ_prior() -> Any:
     return setting(0.02, "share of the background that a new organ has at the start; 0: as in MiB", low=0, high=0.5)
 
 
+def fresh_student(inputs: MethodInputs) -> nn.Module:
+    """The planned network, freshly initialised, on the inputs' device."""
+    return build_network(inputs.network.kind, inputs.network.args).to(inputs.device)
+
+
 def student_from_teacher(inputs: MethodInputs, prior: float = 0.0) -> nn.Module:
     """The teacher's weights, with a head for the new organs on the inputs' device.
 
     Args: prior: probability of a new organ at the start, as a share of the background's; 0: MiB's start.
     """
     teacher, transition = inputs.teachers[0], inputs.transition
+    if teacher.spec.kind == PROGRAM:
+        return fresh_student(inputs)
     old_organs = transition.student.organs[: transition.old_count]
     kept = (0, *(transition.old.index(organ.id) for organ in old_organs))
     state = {name: weight.detach().cpu() for name, weight in teacher.network.state_dict().items()}
@@ -31,6 +39,8 @@ def student_from_first_of_many(inputs: MethodInputs, prior: float = 0.0) -> nn.M
     Its organs come first in `transition.old`; those that are merged away lose their row.
     """
     first = inputs.teachers[0]
+    if first.spec.kind == PROGRAM:
+        return fresh_student(inputs)
     state = {name: weight.detach().cpu() for name, weight in first.network.state_dict().items()}
     own = inputs.transition.old.organs[: len(first.channel_of) - 1]
     kept = [0, *(n for n, organ in enumerate(own, start=1) if organ.id not in inputs.transition.merges)]

@@ -29,7 +29,7 @@ from organincrement.methods.protocol import (
     setting,
 )
 from organincrement.methods.recipes import FROM_SCRATCH, PAPER_MSKD, PAPER_MSKD_NOTE, PAPER_NNUNET
-from organincrement.networks.build import build_network
+from organincrement.methods.student import fresh_student
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Supervised(ContinualMethod):
 
     def build_student(self) -> nn.Module:
         """A fresh network of the planned size."""
-        return build_network(self.inputs.network.kind, self.inputs.network.args).to(self.inputs.device)
+        return fresh_student(self.inputs)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Cross entropy and soft Dice over labelled voxels."""

@@ -32,8 +32,8 @@ from organincrement.methods.protocol import (
     Preset,
     setting,
 )
+from organincrement.methods.student import fresh_student
 from organincrement.methods.task_method import PRESETS, PartialConfig
-from organincrement.networks.build import build_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Tal(ContinualMethod):
 
     def build_student(self) -> nn.Module:
         """A fresh network of the planned size."""
-        return build_network(self.inputs.network.kind, self.inputs.network.args).to(self.inputs.device)
+        return fresh_student(self.inputs)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Of each sample's own organs and background."""

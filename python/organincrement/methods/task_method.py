@@ -24,7 +24,7 @@ from organincrement.methods.protocol import (
     setting,
 )
 from organincrement.methods.recipes import FROM_SCRATCH
-from organincrement.networks.build import build_network
+from organincrement.methods.student import fresh_student
 from organincrement.networks.sizing import NetworkSpec
 
 HEAD_WIDTH, HEAD_DEPTH = 8, 3
@@ -103,7 +103,7 @@ class TaskMethod(ContinualMethod):
 
     def build_student(self) -> nn.Module:
         """A fresh network of the planned size."""
-        return build_network(self.inputs.network.kind, self.inputs.network.args).to(self.inputs.device)
+        return fresh_student(self.inputs)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Eq. 8 of DoDNet over the pairs of a sample and a map that are labelled."""

@@ -21,6 +21,7 @@ from organincrement.contract.labels import LabelSpace
 from organincrement.contract.model import ModelManifest, TorchScriptHead, Weights
 from organincrement.contract.package import manifest_sha256, read_manifest, read_weights
 from organincrement.models.errors import ModelError
+from organincrement.models.program import check_program, program_of_package
 from organincrement.models.sparse import packed, sparse_shapes, unpacked
 from organincrement.networks.build import build_network, count_parameters
 from organincrement.networks.errors import NetworkError
@@ -51,7 +52,7 @@ class LoadedModel:
     @property
     def spec(self) -> NetworkSpec:
         """The network as plain data."""
-        return NetworkSpec(kind=self.manifest.network.kind, args=dict(self.manifest.network.args))
+        return NetworkSpec.of(self.manifest.network)
 
     @property
     def organs(self) -> LabelSpace:
@@ -65,12 +66,22 @@ def load_package(path: Path) -> LoadedModel:
     Raises: ContractError or ModelError naming the package, where the manifest, a hash or the weights do not fit.
     """
     manifest = read_manifest(path)
+    if isinstance(manifest.head, TorchScriptHead):
+        return _loaded_program(manifest, path)
     _check_runnable(manifest, path.name)
+    parameters = _described_parameters(manifest, path.name)
     data = read_weights(path, manifest.weights[0])
-    network = _filled_network(manifest, data, path.name)
+    network = _filled_network(manifest, data, parameters, path.name)
     return LoadedModel(
         manifest=manifest, network=network.eval(), sha256=manifest_sha256(path), provenance=_provenance(data)
     )
+
+
+def _loaded_program(manifest: ModelManifest, path: Path) -> LoadedModel:
+    check_program(manifest, path.name)
+    network = program_of_package(manifest, read_weights(path, manifest.weights[0]), path.name)
+    made = Provenance(method="imported from torchscript", dataset_sha256="", made="")
+    return LoadedModel(manifest=manifest, network=network, sha256=manifest_sha256(path), provenance=made)
 
 
 def _check_runnable(manifest: ModelManifest, name: str) -> None:
@@ -86,35 +97,33 @@ def _check_runnable(manifest: ModelManifest, name: str) -> None:
     way = (manifest.inference.window, manifest.inference.average, manifest.preprocessing.output_resampling)
     if way != ("gaussian", "logits", "linear") or len(manifest.inference.patch) != 3:
         raise ModelError(f"{name}: only 3-D gaussian windows of averaged logits, resampled linearly, can be run")
-    spec = NetworkSpec(kind=manifest.network.kind, args=dict(manifest.network.args))
-    patch, multiple = manifest.inference.patch, _patch_multiple(spec, name)
+
+
+def _described_parameters(manifest: ModelManifest, name: str) -> int:
+    """How many weights the described network has. Raises: ModelError where there is none, or the patch does not fit."""
+    spec, patch = NetworkSpec.of(manifest.network), manifest.inference.patch
+    try:
+        # nothing is allocated on the meta device, so that a small file cannot ask for a huge network
+        with torch.device("meta"):
+            parameters = count_parameters(build_network(spec.kind, spec.args))
+        multiple = patch_multiple(spec)
+    except NetworkError as error:
+        raise ModelError(f"{name}: {error}") from error
     if math.prod(patch) > _LARGEST_PATCH or any(edge % by for edge, by in zip(patch, multiple, strict=True)):
         by = " x ".join(map(str, multiple))
         raise ModelError(
             f"{name}: inference.patch {list(patch)} must have edges that are multiples of {by}, and no more"
         )
+    return parameters
 
 
-def _patch_multiple(spec: NetworkSpec, name: str) -> tuple[int, int, int]:
-    try:
-        with torch.device("meta"):  # refuses arguments that no network can have
-            build_network(spec.kind, spec.args)
-        return patch_multiple(spec)
-    except NetworkError as error:
-        raise ModelError(f"{name}: {error}") from error
-
-
-def _filled_network(manifest: ModelManifest, weights: bytes, name: str) -> nn.Module:
-    described = manifest.network
-    # nothing is allocated on the meta device, so that a small file cannot ask for a huge network
-    with torch.device("meta"):
-        parameters = count_parameters(build_network(described.kind, described.args))
+def _filled_network(manifest: ModelManifest, weights: bytes, parameters: int, name: str) -> nn.Module:
     try:
         shapes = sparse_shapes(_told(weights), len(weights))
         if parameters > len(weights) + sum(map(math.prod, shapes.values())):
             raise ModelError(f"model.json describes {parameters} weights, more than its file of weights can hold")
         tensors = unpacked(safetensors.torch.load(weights), shapes)
-        network = build_network(described.kind, described.args)
+        network = build_network(manifest.network.kind, manifest.network.args)
         network.load_state_dict(with_all_names(network, tensors))
         for key, weight in tensors.items():
             if weight.is_floating_point() and not weight.isfinite().all():

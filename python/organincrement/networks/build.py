@@ -13,9 +13,10 @@ from torch import nn
 from organincrement.networks.errors import NetworkError
 
 Arguments = Mapping[str, Any]
+PROGRAM = "TorchScript"  # the kind of a network that comes as code, and so is in no table
 
-_MOST_STAGES, _MOST_FEATURES, _MOST_CLASSES, _MOST_BLOCKS, _WIDEST_KERNEL = 8, 1024, 4096, 32, 15
-_WIDEST_HEAD = 32  # of DoDNet, whose parameters the controller makes
+_MOST_STAGES, _MOST_FEATURES, _MOST_CLASSES, _MOST_BLOCKS, _WIDEST_KERNEL = 10, 1024, 4096, 32, 15
+_WIDEST_HEAD, _DEEPEST_HEAD = 32, 8  # of DoDNet, whose parameters the controller makes
 
 
 def build_network(kind: str, args: Arguments) -> nn.Module:
@@ -56,7 +57,7 @@ _LARGEST = {
     "in_channels": _MOST_CLASSES, "out_channels": _MOST_CLASSES, "features": _MOST_FEATURES,
     "init_filters": _MOST_FEATURES, "blocks": _MOST_BLOCKS, "decoder_blocks": _MOST_BLOCKS,
     "blocks_down": _MOST_BLOCKS, "blocks_up": _MOST_BLOCKS, "kernels": _WIDEST_KERNEL, "strides": _WIDEST_KERNEL,
-    "width": _WIDEST_HEAD, "depth": _MOST_STAGES,
+    "width": _WIDEST_HEAD, "depth": _DEEPEST_HEAD,
 }  # fmt: skip
 
 
@@ -75,9 +76,16 @@ def _unet_arguments(
     kernels: list[Any] | None = None,
     strides: list[Any] | None = None,
     norm: str = "instance",
+    norm_eps: float = 1e-5,
+    norm_affine: bool = True,
     nonlinearity: str = "leaky",
+    slope: float = 0.01,
+    conv_bias: bool = True,
+    dropout: float | None = None,
 ) -> dict[str, Any]:
-    norm_op, norm_settings = _choice("norm", norm, _NORMS)
+    """nnU-Net's arguments. dropout: rate behind every convolution; None: no such layer, so that names differ."""
+    _check_unet_options(norm_eps, norm_affine, slope, conv_bias, dropout)
+    nonlin = _choice("nonlinearity", nonlinearity, _NONLINEARITIES)
     return {
         "input_channels": in_channels,
         "n_stages": len(features),
@@ -87,19 +95,31 @@ def _unet_arguments(
         "strides": strides or [1] + [2] * (len(features) - 1),
         "num_classes": out_channels,
         "n_conv_per_stage_decoder": list(decoder_blocks),
-        "conv_bias": True,
-        "norm_op": norm_op,
-        "norm_op_kwargs": dict(norm_settings),
-        "nonlin": _choice("nonlinearity", nonlinearity, _NONLINEARITIES),
-        "nonlin_kwargs": {"inplace": True},
+        "conv_bias": conv_bias,
+        "norm_op": _choice("norm", norm, _NORMS),
+        "norm_op_kwargs": {"eps": norm_eps, "affine": norm_affine},
+        "dropout_op": None if dropout is None else nn.Dropout3d,
+        "dropout_op_kwargs": None if dropout is None else {"p": dropout, "inplace": True},
+        "nonlin": nonlin,
+        "nonlin_kwargs": {"inplace": True, **({"negative_slope": slope} if nonlin is nn.LeakyReLU else {})},
         "deep_supervision": False,
     }
 
 
-_NORMS: Mapping[str, tuple[type[nn.Module], Mapping[str, Any]]] = {
-    "instance": (nn.InstanceNorm3d, {"eps": 1e-5, "affine": True}),
-    "batch": (nn.BatchNorm3d, {"eps": 1e-5}),
-}
+def _check_unet_options(
+    norm_eps: float, norm_affine: bool, slope: float, conv_bias: bool, dropout: float | None
+) -> None:
+    for name, value in (("norm_eps", norm_eps), ("slope", slope), ("dropout", dropout or 0.0)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ValueError(f"{name} is {value!r}, but must be from 0 to below 1")
+    for name, flag in (("norm_affine", norm_affine), ("conv_bias", conv_bias)):
+        if not isinstance(flag, bool):
+            raise ValueError(f"{name} is {flag!r}, but must be true or false")
+
+
+_NORMS: Mapping[str, type[nn.Module] | None] = {
+    "instance": nn.InstanceNorm3d, "batch": nn.BatchNorm3d, "none": None
+}  # fmt: skip
 _NONLINEARITIES: Mapping[str, type[nn.Module]] = {"leaky": nn.LeakyReLU, "relu": nn.ReLU}
 
 
@@ -208,6 +228,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 def shrink_factor(kind: str, args: Arguments) -> tuple[int, int, int]:
     """By how much the network shrinks each axis at its coarsest level; patches are multiples of it."""
+    if kind == PROGRAM:
+        return tuple(args["patch"])  # nobody knows what smaller patches it could take
     if kind == "SegResNet":
         return (2 ** (len(args["blocks_down"]) - 1),) * 3
     strides = args.get("strides") or [1] + [2] * (len(args["features"]) - 1)

@@ -1,9 +1,11 @@
 """How large a network and patch a memory target allows, by the networks' own arithmetic."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from organincrement.contract.model import Network
 from organincrement.networks.build import shrink_factor
 from organincrement.networks.errors import NetworkError
 
@@ -11,6 +13,7 @@ _UNETS = ("PlainConvUNet", "ResidualEncoderUNet")
 
 # fitted to python/benchmarks/memory.py: 513 MiB measured on the second rung, 507 estimated
 _MAPS_PER_CONVOLUTION = 11
+_LEAST_HALVED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,11 @@ class NetworkSpec:
 
     kind: str
     args: dict[str, Any]
+
+    @classmethod
+    def of(cls, described: Network) -> "NetworkSpec":
+        """What a package's manifest says of its network."""
+        return cls(kind=described.kind, args=dict(described.args))
 
     def with_outputs(self, out_channels: int) -> "NetworkSpec":
         """The same build with another number of output channels."""
@@ -77,6 +85,30 @@ def unet_spec(size: Size, in_channels: int, out_channels: int, kind: str = "Plai
     else:
         args |= {"features": features, "blocks": list(size.blocks), "decoder_blocks": one_each[1:]}
     return NetworkSpec(kind=kind, args=args)
+
+
+def network_for_patch(patch: Sequence[int], out_channels: int) -> NetworkSpec:
+    """A fresh U-Net for patches of this size, for a student whose teacher's network cannot be built again.
+
+    Of the ladder's rung for so large a patch, each axis halved as often as its edge allows.
+    Raises: NetworkError for a patch with no even edge.
+    """
+    ladder = SLICE_LADDER if patch[0] == 1 else LADDER
+    size = next((rung for rung in ladder if math.prod(rung.patch) >= math.prod(patch)), ladder[-1])
+    edges, strides = list(patch), [[1, 1, 1]]
+    for _ in size.features[1:]:
+        halved = [2 if edge % 2 == 0 and edge >= _LEAST_HALVED else 1 for edge in edges]
+        if max(halved) == 1:
+            break
+        strides.append(halved)
+        edges = [edge // by for edge, by in zip(edges, halved, strict=True)]
+    if len(strides) < 2:
+        raise NetworkError(f"patch {list(patch)} has no edge that a network could halve; choose a teacher with another")
+    levels = len(strides)
+    trimmed = Size(features=size.features[:levels], blocks=size.blocks[:levels], patch=size.patch)
+    kernels = [[1 if edge == 1 else 3 for edge in patch]] * levels
+    spec = unet_spec(trimmed, 1, out_channels)
+    return NetworkSpec(kind=spec.kind, args={**spec.args, "strides": strides, "kernels": kernels})
 
 
 def first_network(config: Any, out_channels: int) -> NetworkSpec:

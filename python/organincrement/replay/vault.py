@@ -20,7 +20,7 @@ import numpy as np
 
 from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
-from organincrement.contract.files import fsync_folder, sha256_file, write_atomic
+from organincrement.contract.files import found_at_or_above, fsync_folder, sha256_file, write_atomic
 from organincrement.contract.vault import Exemplar, Vault, Voxel
 from organincrement.imaging.cache import CachedCase, Slices
 from organincrement.imaging.patches import UNLABELLED
@@ -238,13 +238,11 @@ def centre_of(mask_DHW: np.ndarray) -> Voxel:
 
 
 def _check_place(folder: Path) -> None:
-    for above in folder.resolve().parents:
-        for name in _FOREIGN:
-            if (above / name).exists():
-                raise ReplayError(
-                    f"{folder.name}: lies inside '{above.name}' (a folder with {name}), which may be passed on with "
-                    "the patient images in it; move it elsewhere"
-                )
+    if found := found_at_or_above(folder.resolve().parent, _FOREIGN):
+        raise ReplayError(
+            f"{folder.name}: lies inside '{found.parent.name}' (a folder with {found.name}), which may be passed on "
+            "with the patient images in it; move it elsewhere"
+        )
 
 
 def _check_private(path: Path, name: str) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import psutil
 import torch
 
+from organincrement.contract.plan import DEVICES
+
 
 class DeviceError(ValueError):
     """The device asked for is not there."""
@@ -35,7 +37,7 @@ def resolve_hardware(device: str, precision: str) -> Hardware:
 
     Raises: DeviceError where CUDA is asked for and absent, or a name is unknown.
     """
-    if device not in ("auto", "cpu", "cuda") or precision not in ("auto", "bf16", "fp16", "fp32"):
+    if device not in DEVICES or precision not in ("auto", "bf16", "fp16", "fp32"):
         raise DeviceError(
             f"device '{device}' with precision '{precision}' is unknown; "
             "use auto, cpu or cuda with auto, bf16, fp16 or fp32"

@@ -32,12 +32,10 @@ def with_ranges(product: Product, setup: Setup, job: JobFolder) -> Product:
 
 
 def _measure(planned: PlannedCase, setup: Setup, job: JobFolder, found: dict[str, Slices]) -> None:
-    space = planned.dataset.label_space
     labels = _labels(planned, job)
-    for organ in space.organs:
-        student_id = setup.organs.like(organ).id if setup.organs.has(organ) else None
-        if student_id in found:
-            found[student_id].append(organ_slices_mm(labels, space.index(organ.id)))
+    for value, organ_id in enumerate(setup.organ_ids(planned.dataset), start=1):
+        if organ_id in found:
+            found[organ_id].append(organ_slices_mm(labels, value))
 
 
 def _labels(planned: PlannedCase, job: JobFolder) -> Volume:

@@ -9,18 +9,18 @@ import numpy as np
 
 from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
-from organincrement.contract.files import sha256_file
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import Preprocessing
 from organincrement.imaging.cache import CachedCase, write_case
 from organincrement.imaging.patches import UNLABELLED
 from organincrement.imaging.preprocessing import canonical_grid, preprocess_pair
-from organincrement.imaging.safe_read import read_image, read_labels
+from organincrement.imaging.safe_read import read_image
 from organincrement.imaging.volume import Volume
-from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.case_files import case_labels, check_unchanged, renumbered
 from organincrement.workflows.setup import PlannedCase, Setup
 
 _PERCENTILES = (0.5, 50.0, 99.5)
+_WHERE_CHANGED = "submit the case again and make a new plan"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +57,9 @@ def _prepare(setup: Setup, planned: PlannedCase, job: JobFolder, folder: Path) -
     known = _cached(note, planned, setup)
     if known is not None:
         return CachedCase(id=planned.id, folder=folder, shape=known.shape), known
-    for path, expected in _files(planned):
-        digest = sha256_file(path)
-        job.log_read(planned.id, digest)
-        if digest != expected:
-            raise WorkflowError(
-                f"{path.name}: has changed since the dataset recorded it; submit the case again and make a new plan"
-            )
+    check_unchanged(planned.dataset, case, _WHERE_CHANGED, opened=lambda sha256: job.log_read(planned.id, sha256))
     image = read_image(planned.dataset.image_path(case))
-    image_DHW, labels_DHW = preprocess_pair(image, _labels(planned, image), setup.preprocessing)
+    image_DHW, labels_DHW = preprocess_pair(image, case_labels(planned.dataset, case, image), setup.preprocessing)
     local_DHW = local_labels(labels_DHW, planned, setup)
     cached = write_case(folder, planned.id, image_DHW, local_DHW, seed=setup.plan.seed)
     known = Prepared(
@@ -80,20 +74,6 @@ def _prepare(setup: Setup, planned: PlannedCase, job: JobFolder, folder: Path) -
     )
     codec.write(known, note)
     return cached, known
-
-
-def _files(planned: PlannedCase) -> list[tuple[Path, str | None]]:
-    """The case's files with the hashes that the dataset recorded; a scan without a label has one."""
-    dataset, case = planned.dataset, planned.case
-    files: list[tuple[Path, str | None]] = [(dataset.image_path(case), case.image_sha256)]
-    return files if case.label is None else [*files, (dataset.label_path(case), case.label_sha256)]
-
-
-def _labels(planned: PlannedCase, image: Volume) -> Volume:
-    dataset = planned.dataset
-    if planned.case.label is not None:
-        return read_labels(dataset.label_path(planned.case), allowed=dataset.label_values, like=image)
-    return image.with_array(np.zeros(image.shape_DHW, np.uint8))  # local_labels makes it unknown
 
 
 def _cached(note: Path, planned: PlannedCase, setup: Setup) -> Prepared | None:
@@ -118,13 +98,10 @@ def local_labels(labels_DHW: np.ndarray, planned: PlannedCase, setup: Setup) -> 
     the method takes it for what it is: none of the organs that were looked for. An organ that the plan does not label
     is background, as everywhere else.
     """
-    space, values = planned.dataset.label_space, setup.label_values
-    number_of = np.zeros(1 + max(len(space), int(labels_DHW.max(initial=0))), np.int16)
-    for stored, organ in enumerate(space.hosted_in(setup.organs.organs), start=1):
-        number_of[stored] = values.get(setup.student_id(organ), 0)
-    labels = number_of[labels_DHW]
+    values = setup.label_values
+    labels = renumbered(labels_DHW, [values.get(organ_id, 0) for organ_id in setup.organ_ids(planned.dataset)])
     labels[labels_DHW == planned.dataset.manifest.ignore_value] = UNLABELLED
-    if planned.case.label is None:
+    if planned.case.label is None:  # then `case_labels` gave background
         labels[:] = UNLABELLED
     if not setup.needs.partial and len(planned.case.annotated) < len(values):
         labels[labels_DHW == 0] = UNLABELLED

@@ -15,12 +15,11 @@ from organincrement.contract.job import JobFolder
 from organincrement.contract.labels import check_id
 from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.contract.plan import Estimate, Plan, PlanInput, input_path, moved_plan, relative_input
-from organincrement.contract.process import is_alive
 from organincrement.evaluation.comparison import Costs
 from organincrement.training.device import resolve_hardware
 from organincrement.training.signals import PauseRequested
 from organincrement.workflows.errors import WorkflowError
-from organincrement.workflows.jobs import resume, start_detached
+from organincrement.workflows.jobs import has_process, resume, start_detached
 from organincrement.workflows.train import run_job
 
 _LOOK_EVERY_S = 0.2
@@ -81,8 +80,8 @@ def finish(job: JobFolder, told: Callable[[int, int], None], *, own_process: boo
     Args: told: of steps done, of how many. own_process: so that its memory is its own.
     Raises: PauseRequested where somebody paused it, WorkflowError where it failed or was cancelled.
     """
-    if _lives(job):  # another command runs it, or one that was stopped has left it at its last checkpoint
-        _wait(job, lambda: _lives(job), told)
+    if has_process(job):  # another command runs it, or one that was stopped has left it at its last checkpoint
+        _wait(job, lambda: has_process(job), told)
     state = job.status().state
     if state == "finished":
         return
@@ -191,11 +190,6 @@ def _wait(job: JobFolder, lives: Callable[[], bool], told: Callable[[int, int], 
         while lives() and time.monotonic() < end_s:
             time.sleep(_LOOK_EVERY_S)
         raise
-
-
-def _lives(job: JobFolder) -> bool:
-    record = job.process()
-    return record is not None and is_alive(record)
 
 
 def _apart_s(first: str | None, last: str | None) -> float:

@@ -15,6 +15,7 @@ from organincrement.inference.predict import Prediction
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.modality import check_modality
 from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 from organincrement.workflows.segment import run_model
 
@@ -59,11 +60,7 @@ def evaluate(
 
 
 def _labelled_cases(dataset: DatasetFolder, model: LoadedModel) -> list[Case]:
-    known = model.manifest.preprocessing.channels
-    if dataset.manifest.modality not in known:
-        raise WorkflowError(
-            f"{dataset.path.name}: holds {dataset.manifest.modality}, but the model was trained on {', '.join(known)}"
-        )
+    check_modality(dataset, model, "the model was trained on")
     if not any(model.organs.has(organ) for organ in dataset.label_space.organs):
         raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
     labelled = [case for case in dataset.cases() if case.label is not None]

@@ -1,16 +1,13 @@
 """Make a dataset folder of images and labels that somebody keeps in their own way."""
 
-import contextlib
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from organincrement.contract.dataset import Case, Dataset, DatasetFolder
-from organincrement.contract.files import fsync_folder, sha256_file
+from organincrement.contract.files import sha256_file
 from organincrement.contract.history import Status
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.organs import organ_from_name
@@ -22,6 +19,7 @@ from organincrement.imaging.writing import write_nifti
 from organincrement.workflows.case_names import neutral, write_private_list
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.pairing import Pair, Source, find_pairs
+from organincrement.workflows.whole_folder import built_beside
 
 MOST_ORGANS = 254  # labels are uint8, and 255 marks voxels that nobody has looked at
 STEPS: dict[Status, tuple[Status, ...]] = {
@@ -69,7 +67,7 @@ def import_dataset(
     for pair in pairs:
         check_same_grid(pair.label, peek(pair.label), peek(pair.image))
     manifest = Dataset(name=name or out.name, modality=modality, organs=rules.space.organs)
-    with _built_beside(out) as partial:
+    with built_beside(out) as partial:
         folder = DatasetFolder.create(partial, manifest)
         for done, pair in enumerate(pairs):
             report(done, len(pairs), pair.id)
@@ -96,35 +94,12 @@ def _rules(organs: Mapping[str, int], ignore_other_labels: bool, allow_empty: bo
     )
 
 
-@contextlib.contextmanager
-def _built_beside(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` that becomes `out` when all went well, and vanishes otherwise."""
-    made = [parent for parent in out.absolute().parents if not parent.exists()]
-    partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if out.exists():  # On Linux a rename would replace an empty folder that came meanwhile.
-            raise WorkflowError(f"{out}: exists already; choose another folder")
-        partial.rename(out)
-        fsync_folder(out.parent)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise WorkflowError(f"{out}: cannot be written ({reason}); free disk space or check the folder") from error
-        raise
-
-
 def _import_case(folder: DatasetFolder, pair: Pair, rules: LabelRules, status: Status, who: str) -> None:
     image_name, label_name = f"images/{pair.id}.nii.gz", f"labels/{pair.id}.nii.gz"
     volume = read_stored(pair.image)
     labels = read_labels(pair.label, allowed=None, like=volume)
     renumbered_DHW, annotated = _renumber(pair, labels, rules)
-    _store_image(pair.image, volume, folder.path / image_name)
+    store_image(pair.image, volume, folder.path / image_name)
     write_nifti(folder.path / label_name, volume.with_array(renumbered_DHW))
     folder.save_case(
         Case(
@@ -162,7 +137,8 @@ def _renumber(pair: Pair, labels: Volume, rules: LabelRules) -> tuple[np.ndarray
     return table[labels.array_DHW], rules.space.ids if rules.allow_empty else present
 
 
-def _store_image(source: Path, volume: Volume, target: Path) -> None:
+def store_image(source: Path, volume: Volume, target: Path) -> None:
+    """Copy an image to NIfTI, its voxels and grid equal, without free text. Args: volume: `source` as stored."""
     if source.name.lower().endswith((".nii", ".nii.gz")):
         copy_nifti(source, target)
         return

@@ -9,11 +9,17 @@ import numpy as np
 from organincrement.contract.dataset import DatasetFolder
 from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder
+from organincrement.contract.model import TorchScriptHead
 from organincrement.contract.package import read_manifest
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.geometry import orientation_code
 from organincrement.imaging.safe_read import Examined, examine
+from organincrement.models.confirmed_code import WHAT_CONFIRMING_DOES, was_confirmed
+from organincrement.models.errors import ModelError
+from organincrement.networks.errors import NetworkError
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.model_facts import OWN, model_facts
+from organincrement.workflows.model_signs import may_be_model
 
 MAX_POINTS = 1_000_000
 FORMATS = {"nifti": "NIfTI", "nrrd": "NRRD", "metaimage": "MetaImage", "dicom": "DICOM",
@@ -25,7 +31,7 @@ def answer(path: str, points: str | None) -> dict[str, Any]:
     """The facts, or the kind and message of the error by which the path is refused."""
     try:
         return {"facts": _facts(Path(path), None if points is None else Path(points))}
-    except (ContractError, ImageError, WorkflowError) as error:
+    except (ContractError, ImageError, ModelError, NetworkError, WorkflowError) as error:
         return {"refused": type(error).__name__, "message": str(error)}
     except OSError as error:
         reason = error.strerror or "the system refuses it"
@@ -37,12 +43,16 @@ def answer(path: str, points: str | None) -> dict[str, Any]:
 
 def _facts(path: Path, points: Path | None) -> dict[str, Any]:
     if _is_folder(path):
-        for name, describe in (("dataset.json", _dataset), ("model.json", _model), ("plan.json", _job)):
+        for name, describe in (("model.json", _model), ("plan.json", _job)):
             if (path / name).is_file():
                 return describe(path)
-    elif path.suffix == ".oimodel":
+        foreign = _foreign(path)
+        if foreign is None and (path / "dataset.json").is_file():
+            return _dataset(path)
+        return foreign or _image(path, points)
+    if path.suffix == ".oimodel":
         return _model(path)
-    return _image(path, points)
+    return _foreign(path) or _image(path, points)
 
 
 def _is_folder(path: Path) -> bool:
@@ -110,16 +120,19 @@ def _dataset(path: Path) -> dict[str, Any]:
 
 def _model(path: Path) -> dict[str, Any]:
     manifest = read_manifest(path)
-    return {
-        "kind": "model",
-        "name": manifest.name,
-        "organs": list(manifest.label_space.ids),
-        "network": manifest.network.kind,
-        "parameters": manifest.network.parameters,
-        "lineage": [step.name for step in manifest.lineage],
-        "recommended": manifest.metrics.recommended,
-        "licence": manifest.licence,
-    }
+    code = [one.sha256 for one in manifest.weights if isinstance(manifest.head, TorchScriptHead)]
+    why_not = "" if all(map(was_confirmed, code)) else WHAT_CONFIRMING_DOES
+    return model_facts(manifest, OWN, why_not=why_not)
+
+
+def _foreign(path: Path) -> dict[str, Any] | None:
+    """Of a model of another tool; None for what is none."""
+    if not may_be_model(path):
+        return None
+    # torch takes a second to import, and nothing else here needs it
+    from organincrement.workflows.foreign_facts import foreign_facts
+
+    return foreign_facts(path)
 
 
 def _job(path: Path) -> dict[str, Any]:

@@ -9,19 +9,22 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.files import write_atomic
 from organincrement.imaging.errors import ImageError, one_line
 from organincrement.imaging.limited import LimitError, Limits, TimeLimitError, run_limited
+from organincrement.models.errors import ModelError, MoreNeededError
+from organincrement.networks.errors import NetworkError
 from organincrement.workflows.errors import WorkflowError
 
 # Together with the start of Python, anything gets its answer within 5 s and 1 GB.
-LIMITS = Limits(memory_bytes=900 * 2**20, wall_s=4.0, file_bytes=2**30)
-REFUSALS: dict[str, type[ValueError]] = {kind.__name__: kind for kind in (ContractError, ImageError, WorkflowError)}
+LIMITS = Limits(memory_bytes=900 * 2**20, wall_s=4.5, file_bytes=2**30)
+_KINDS = (ContractError, ImageError, ModelError, MoreNeededError, NetworkError, WorkflowError)
+REFUSALS: dict[str, type[ValueError]] = {kind.__name__: kind for kind in _KINDS}
 
 
 def inspect_path(path: Path | str, points: Path | None = None) -> dict[str, Any]:
     """Facts about a path.
 
     Args: points: .npy of (n, ≥3) L, P, S positions in mm; adds `samples`, null outside the image.
-    Raises: WorkflowError, ImageError or ContractError with the reason it is refused, in one line; also when it takes
-    more time or memory than LIMITS to find out.
+    Raises: WorkflowError, ImageError, ModelError or ContractError with the reason it is refused, in one line; also
+    when it takes more time or memory than LIMITS to find out.
     """
     if not str(path).strip():
         raise WorkflowError("inspect: the path is empty; give a file or a folder")

@@ -52,12 +52,12 @@ def resume(job: JobFolder) -> None:
     Raises: WorkflowError where it runs, is done, or was cancelled.
     """
     state = job.status().state
-    if state not in ("created", "paused", "interrupted", "failed") or (state == "created" and _lives(job)):
+    if state not in ("created", "paused", "interrupted", "failed") or (state == "created" and has_process(job)):
         raise WorkflowError(
             f"{job.path.name}: the job is {_shown(state, job)}; only a paused, interrupted or failed one can be resumed"
         )
     deadline_s = time.monotonic() + _ENDS_BY_ITSELF_WITHIN_S
-    while _lives(job):  # it has said its last word, and is about to end
+    while has_process(job):  # it has said its last word, and is about to end
         if time.monotonic() > deadline_s:
             raise WorkflowError(f"{job.path.name}: the job is {state}, but its process has not ended yet; try again")
         time.sleep(_LOOK_EVERY_S)
@@ -67,7 +67,7 @@ def resume(job: JobFolder) -> None:
 def pause(job: JobFolder) -> None:
     """Ask for a checkpoint and the end of the process. Raises: WorkflowError where the job does not run."""
     state = job.status().state
-    if state not in ("running", "pausing") and not (state == "created" and _lives(job)):
+    if state not in ("running", "pausing") and not (state == "created" and has_process(job)):
         raise WorkflowError(f"{job.path.name}: the job is {state}, not running")
     job.request_pause()
 
@@ -79,7 +79,7 @@ def cancel(job: JobFolder) -> str:
     process, having been asked, is out of reach on another computer.
     """
     state = job.status().state
-    if state == "finished" or (state == "cancelled" and not _lives(job)):
+    if state == "finished" or (state == "cancelled" and not has_process(job)):
         raise WorkflowError(f"{job.path.name}: the job is {state} already")
     job.request_cancel()
     record = job.process()
@@ -92,13 +92,14 @@ def cancel(job: JobFolder) -> str:
     return job.status().state
 
 
-def _lives(job: JobFolder) -> bool:
+def has_process(job: JobFolder) -> bool:
+    """Whether the process that runs a job, or ran it last, is alive."""
     record = job.process()
     return record is not None and is_alive(record)
 
 
 def _shown(state: str, job: JobFolder) -> str:
-    return "starting" if state == "created" and _lives(job) else state
+    return "starting" if state == "created" and has_process(job) else state
 
 
 def _wait_or_end(pid: int) -> None:

@@ -71,7 +71,7 @@ def make_plan(request: PlanRequest) -> Plan:
     preset = _preset(method, request.preset)
     inputs = _inputs(request)
     check_inputs(method, inputs)
-    cases = _planned(request)
+    cases = _planned(request, method)
     scans = [_facts(planned) for planned in cases]
     hardware = resolve_hardware(request.device, "auto")
     groups = _grouped(request.overrides)
@@ -133,21 +133,18 @@ def _inputs(request: PlanRequest) -> tuple[PlanInput, ...]:
     )
 
 
-def _planned(request: PlanRequest) -> list[PlannedCase]:
+def _planned(request: PlanRequest, method: type[ContinualMethod]) -> tuple[PlannedCase, ...]:
     datasets, old = ([DatasetFolder.open(path) for path in paths] for paths in (request.datasets, request.old_datasets))
     empty = [dataset.path.name for dataset in (*datasets, *old) if not dataset.cases()]
     if empty and len(datasets) + len(old) > 1:
         raise PlanningError(f"{empty[0]}: has no case at all; leave it out")
-    taken = method_named(request.method).needs.unlabelled
-    cases = [
-        *planned_cases(datasets, request.include, unlabelled=taken), *planned_cases(old, request.include, old=True),
-    ]  # fmt: skip
+    cases = planned_cases(method.needs, datasets, old, request.include)
     names = ", ".join(path.name for path in request.datasets)
     if not cases:
         raise PlanningError(f"{names}: no case is {' or '.join(request.include)}; have cases approved first")
     unlabelled = [planned.case.id for planned in cases if planned.case.label is None]
-    if unlabelled and not taken:
-        raise PlanningError(f"{names}: case {unlabelled[0]} has no label, which method '{request.method}' needs")
+    if unlabelled and not method.needs.unlabelled:
+        raise PlanningError(f"{names}: case {unlabelled[0]} has no label, which method '{method.name}' needs")
     return cases
 
 

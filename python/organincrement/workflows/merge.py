@@ -18,7 +18,7 @@ from organincrement import __version__
 from organincrement.contract import codec
 from organincrement.contract.files import sha256_file
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.results import MergeConflict, SegmentedOrgan, SegmentReport
+from organincrement.contract.results import MergeConflict, SegmentReport
 from organincrement.imaging.geometry import grid_difference
 from organincrement.imaging.volume import Volume
 from organincrement.imaging.writing import write_segmentation, write_volume
@@ -35,6 +35,7 @@ from organincrement.workflows.merge_inputs import (
     open_input,
 )
 from organincrement.workflows.merge_slabs import SlabMerge
+from organincrement.workflows.organ_rows import organ_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,24 +147,8 @@ def _report(
         model=f"merge of {', '.join(names[:-1])} and {names[-1]}",
         model_sha256=hashlib.sha256("".join(hashes).encode()).hexdigest(),
         input_sha256=scan,
-        organs=_rows(labels, percent_DHW, organs),
+        organs=organ_rows(labels, percent_DHW, organs),
         seconds=round(seconds, 2),
         device="cpu",
         versions={"organincrement": __version__, "torch": torch.__version__},
     )
-
-
-def _rows(labels: Volume, percent_DHW: np.ndarray | None, organs: LabelSpace) -> tuple[SegmentedOrgan, ...]:
-    counts, sums = np.zeros(1 + len(organs)), np.zeros(1 + len(organs))
-    for d, labels_HW in enumerate(labels.array_DHW):  # slice by slice: bincount makes eight-byte copies
-        counts += np.bincount(labels_HW.ravel(), minlength=counts.size)
-        if percent_DHW is not None:
-            sums += np.bincount(labels_HW.ravel(), percent_DHW[d].ravel(), minlength=sums.size)
-    voxel_mm3 = float(np.prod(labels.spacing_mm))
-    return tuple(
-        SegmentedOrgan(
-            id=organ, volume_mm3=round(float(counts[i] * voxel_mm3), 2),
-            mean_uncertainty=None if percent_DHW is None or not counts[i] else round(float(sums[i] / counts[i]), 3),
-        )
-        for i, organ in enumerate(organs.ids, start=1)
-    )  # fmt: skip

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from organincrement.contract.dataset import Case, DatasetFolder
-from organincrement.contract.files import sha256_file
-from organincrement.contract.labels import LabelSpace
+from organincrement.contract.labels import LabelSpace, Organ
 from organincrement.contract.model import Preprocessing
 from organincrement.contract.vault import Voxel
 from organincrement.imaging.preprocessing import preprocess_pair
-from organincrement.imaging.safe_read import read_image, read_labels
+from organincrement.imaging.safe_read import read_image
 from organincrement.inference.monte_carlo import Doubter, windows_of
 from organincrement.replay.vault import centre_of, slab_starts
-from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.case_files import case_labels, check_unchanged, renumbered
 
 Features = Callable[[np.ndarray], np.ndarray]
 
@@ -45,31 +44,16 @@ class OldSet:
         Raises: WorkflowError where a file has changed since the dataset recorded it; ImageError.
         """
         case = self.cases[number]
-        for path, expected in self._files(case):
-            if sha256_file(path) != expected:
-                raise WorkflowError(f"{path.name}: has changed since the dataset recorded it; submit the case again")
+        check_unchanged(self.dataset, case, "submit the case again")
         image = read_image(self.dataset.image_path(case))
-        labels = image.with_array(np.zeros(image.shape_DHW, np.uint8))
-        if case.label is not None:
-            labels = read_labels(self.dataset.label_path(case), allowed=self.dataset.label_values, like=image)
-        image_DHW, stored_DHW = preprocess_pair(image, labels, self.preprocessing)
-        labels_DHW = self._numbers(stored_DHW)
+        image_DHW, stored_DHW = preprocess_pair(image, case_labels(self.dataset, case, image), self.preprocessing)
+        labels_DHW = renumbered(stored_DHW, [self._number(organ) for organ in self.dataset.label_space.organs])
         for start in slab_starts(len(image_DHW), self.slab):
             where = slice(start, start + self.slab)
             yield start, image_DHW[where], labels_DHW[where]
 
-    def _files(self, case: Case) -> list[tuple[object, str]]:
-        files = [(self.dataset.image_path(case), case.image_sha256)]
-        if case.label is not None:
-            files.append((self.dataset.label_path(case), case.label_sha256 or ""))
-        return files  # type: ignore[return-value]
-
-    def _numbers(self, stored_DHW: np.ndarray) -> np.ndarray:
-        space = self.dataset.label_space
-        number_of = np.zeros(1 + max(len(space), int(stored_DHW.max(initial=0))), np.int32)
-        for stored, organ in enumerate(space.organs, start=1):
-            number_of[stored] = self.organs.index(self.organs.like(organ).id) if self.organs.has(organ) else 0
-        return number_of[stored_DHW]
+    def _number(self, organ: Organ) -> int:
+        return self.organs.index(self.organs.like(organ).id) if self.organs.has(organ) else 0
 
 
 def look_at_case(old: OldSet, number: int, first: int, doubter: Doubter, features: Features,

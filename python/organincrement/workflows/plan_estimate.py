@@ -52,7 +52,7 @@ def _measured(setup: Setup, plan: Plan, hardware: Hardware, voxels: Sequence[int
     part = _part(plan)
     parts = -(-plan.training.batch // part)
     one = replace(plan, training=replace(plan.training, batch=part))
-    rows = [[organ in setup.annotated_as(case) for organ in setup.label_values] for case in setup.cases]
+    rows = [setup.looked_for(setup.annotated_as(case)) for case in setup.cases]
     expected = estimate(one, setup.method(hardware.device), hardware, voxels, max(rows, key=sum))
     if parts == 1 or expected.seconds is None:
         return expected

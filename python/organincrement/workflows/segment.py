@@ -11,8 +11,8 @@ import torch
 
 from organincrement import __version__
 from organincrement.contract import codec
-from organincrement.contract.files import sha256_file
-from organincrement.contract.results import SegmentedOrgan, SegmentReport
+from organincrement.contract.results import SegmentReport
+from organincrement.imaging.dicom_writing import MadeBy
 from organincrement.imaging.preflight import image_stem
 from organincrement.imaging.safe_read import read_image
 from organincrement.imaging.volume import Volume
@@ -23,6 +23,9 @@ from organincrement.inference.regions import uncertain_regions
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.export_results import ExportFormat, Result, check_exports, export_beside
+from organincrement.workflows.input_hash import input_sha256
+from organincrement.workflows.organ_rows import organ_rows
 from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 
 
@@ -32,6 +35,7 @@ class SegmentRequest:
 
     between: called between windows; may raise to stop. notice: told, in a line, of what goes otherwise than asked.
     progress: told how many scans are done, of how many, and the last one's name. working: told of windows as well.
+    exports: other formats to write beside the results.
     """
 
     model: Path
@@ -40,6 +44,7 @@ class SegmentRequest:
     uncertainty: UncertaintyKind = "perturbation"
     largest_component: bool = False
     device: str = "auto"
+    exports: tuple[ExportFormat, ...] = ()
     between: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = lambda line: None
     progress: Callable[[int, int, str], None] = lambda done, total, name: None
@@ -57,6 +62,7 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
     for image in request.images:
         if not image.exists():
             raise WorkflowError(f"{image.name}: there is no such file")
+    check_exports(request.exports, {request.out / name: image for name, image in cases.items()})
     model = load_package(request.model)
     hardware = resolve_hardware(request.device, "auto")
     at = ScanInWork(request.working, len(cases))
@@ -85,17 +91,19 @@ def segment_case(
         model, image, hardware, request.uncertainty, request.between, largest_component=request.largest_component,
         notice=request.notice, progress=within,
     )  # fmt: skip
-    ran_on = hardware if prediction.device == hardware.device else resolve_hardware("cpu", "auto")
-    is_new = not folder.exists()
+    ran_on, is_new = hardware, not folder.exists()
+    if prediction.device != hardware.device:
+        ran_on = resolve_hardware("cpu", "auto")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").unlink(missing_ok=True)  # it comes last, and says that the others are whole
         _write_results(model, image, prediction, folder)
+        export_beside(_result(model, image, prediction), request.exports, folder, image_path, request.notice)
         report = SegmentReport(
             model=model.manifest.name,
             model_sha256=model.sha256,
-            input_sha256=_input_sha256(image_path),
-            organs=_organ_rows(model, image, prediction),
+            input_sha256=input_sha256(image_path),
+            organs=organ_rows(image.with_array(prediction.labels_DHW), prediction.uncertainty_DHW, model.organs),
             seconds=round(time.monotonic() - started, 2),
             device=ran_on.description,
             versions={"organincrement": __version__, "torch": torch.__version__},
@@ -114,6 +122,20 @@ def _write_results(model: LoadedModel, image: Volume, prediction: Prediction, fo
     if prediction.uncertainty_DHW is not None:
         write_volume(folder / "uncertainty.nrrd", image.with_array(prediction.uncertainty_DHW))
         codec.write(uncertain_regions(labels, prediction.uncertainty_DHW, model.organs), folder / "regions.json")
+    else:
+        for name in ("uncertainty.nrrd", "regions.json"):  # an earlier run's, of another segmentation
+            (folder / name).unlink(missing_ok=True)
+
+
+def _result(model: LoadedModel, image: Volume, prediction: Prediction) -> Result:
+    labels_DHW = prediction.labels_DHW.astype(np.uint8 if len(model.organs) < 256 else np.uint16, copy=False)
+    percent_DHW = prediction.uncertainty_DHW
+    return Result(
+        labels=image.with_array(labels_DHW),
+        organs=dict(enumerate(model.organs.organs, 1)),
+        uncertainty=None if percent_DHW is None else image.with_array(percent_DHW),
+        made_by=MadeBy(model=model.manifest.name, sha256=model.sha256),
+    )
 
 
 def run_model(
@@ -140,34 +162,3 @@ def run_model(
     if not largest_component:
         return prediction
     return replace(prediction, labels_DHW=largest_components(prediction.labels_DHW, len(model.organs)))
-
-
-def _organ_rows(model: LoadedModel, image: Volume, prediction: Prediction) -> tuple[SegmentedOrgan, ...]:
-    channels = 1 + len(model.organs)
-    counts, sums = np.zeros(channels), np.zeros(channels)
-    for i, labels_HW in enumerate(prediction.labels_DHW):  # slice by slice: bincount makes eight-byte copies
-        counts += np.bincount(labels_HW.ravel(), minlength=channels)
-        if prediction.uncertainty_DHW is not None:
-            sums += np.bincount(labels_HW.ravel(), prediction.uncertainty_DHW[i].ravel(), minlength=channels)
-    unknown = prediction.uncertainty_DHW is None
-    voxel_mm3 = float(np.prod(image.spacing_mm))
-    return tuple(
-        SegmentedOrgan(
-            id=organ, volume_mm3=round(float(counts[i] * voxel_mm3), 2),
-            mean_uncertainty=None if unknown or counts[i] == 0 else round(float(sums[i] / counts[i]), 3),
-        )
-        for i, organ in enumerate(model.organs.ids, start=1)
-    )  # fmt: skip
-
-
-def _input_sha256(path: Path) -> str:
-    """Of a file, or of a DICOM folder's files in the order of their names."""
-    if path.is_file():
-        return sha256_file(path)
-    import hashlib
-
-    digest = hashlib.sha256()
-    for file in sorted(path.iterdir()):
-        if file.is_file():
-            digest.update(sha256_file(file).encode())
-    return digest.hexdigest()

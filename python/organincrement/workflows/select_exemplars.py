@@ -24,6 +24,7 @@ from organincrement.replay.similarity import CosineSimilarity, DistanceSimilarit
 from organincrement.replay.vault import VaultWriter, new_mark, placed, slab_starts
 from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.modality import check_modality
 from organincrement.workflows.old_slabs import Features, OldSet, Slab, look_at_case
 
 Progress = Callable[[int, int, str], None]
@@ -91,9 +92,7 @@ def _check(request: SelectRequest) -> None:
 
 def _old_set(request: SelectRequest, model: LoadedModel) -> OldSet:
     dataset = DatasetFolder.open(request.dataset)
-    modality, channels = dataset.manifest.modality, model.manifest.preprocessing.channels
-    if modality not in channels:
-        raise WorkflowError(f"{dataset.path.name}: holds {modality}, but the model sees {', '.join(channels)}")
+    check_modality(dataset, model, "the model sees")
     if not any(model.organs.has(organ) for organ in dataset.label_space.organs):
         raise WorkflowError(f"{dataset.path.name}: has no organ of the model; give what it was trained on")
     cases = tuple(case for case in dataset.cases() if case.status in request.include)

@@ -24,6 +24,7 @@ from organincrement.models.package import LoadedModel, load_package
 from organincrement.networks.sizing import NetworkSpec
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.exemplar_vault import check_vault
+from organincrement.workflows.modality import check_modality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +84,23 @@ class Setup:
     def annotated_as(self, planned: PlannedCase) -> tuple[str, ...]:
         """The organs that were looked for in a case, by the ids that the student has for them."""
         space, old = planned.dataset.label_space, self.transition.old
-        named = space.hosted_in(self.organs.organs)
+        named = self._hosted(planned.dataset)
         found = [named[space.index(organ_id) - 1] for organ_id in planned.case.annotated]
         # a part of an organ says nothing of the rest: what is merged away does not count
         whole = (organ for organ in found if not (old.has(organ) and old.like(organ).id in self.transition.merges))
         return tuple(dict.fromkeys(self.student_id(organ) for organ in whole))
+
+    def looked_for(self, annotated: Sequence[str]) -> tuple[bool, ...]:
+        """Of each organ of `label_values`, whether it is among those that were looked for."""
+        return tuple(organ_id in annotated for organ_id in self.label_values)
+
+    def organ_ids(self, dataset: DatasetFolder) -> tuple[str, ...]:
+        """The `student_id` of each of a dataset's organs, in the order of its labels."""
+        return tuple(self.student_id(organ) for organ in self._hosted(dataset))
+
+    def _hosted(self, dataset: DatasetFolder) -> tuple[Organ, ...]:
+        """A dataset's organs, its anomalies with the student's ids of their hosts."""
+        return dataset.label_space.hosted_in(self.organs.organs)
 
     def student_id(self, organ: Organ) -> str:
         """The student's id of an organ of any data set; of one that is merged away, the one that it counts as."""
@@ -135,7 +148,7 @@ def set_up(plan: Plan, plan_file: Path) -> Setup:
     transition = _transition(teachers, datasets, old_datasets, plan)
     manifests = [teacher.manifest for teacher in teachers]
     for dataset in (*datasets, *old_datasets):
-        _check_modality(dataset, datasets[0], teachers)
+        _check_modalities(dataset, datasets[0], teachers)
     preprocessing = _preprocessing(teachers, config, datasets[0].manifest.modality)
     vault = next(iter(_paths(plan, plan_file, "exemplars")), None)
     if vault is not None:
@@ -189,21 +202,16 @@ def _transition(
     return LabelTransition(known, labelled, plan.merges)
 
 
-def _check_modality(dataset: DatasetFolder, first: DatasetFolder, teachers: Sequence[LoadedModel]) -> None:
-    modality = dataset.manifest.modality
+def _check_modalities(dataset: DatasetFolder, first: DatasetFolder, teachers: Sequence[LoadedModel]) -> None:
     for teacher in teachers:
-        channels = teacher.manifest.preprocessing.channels
-        if modality not in channels:
-            expected = ", ".join(channels)
-            raise WorkflowError(f"{dataset.path.name}: holds {modality}, but the teacher was trained on {expected}")
+        check_modality(dataset, teacher, "the teacher was trained on")
+    modality = dataset.manifest.modality
     if modality != first.manifest.modality:
         raise WorkflowError(f"{dataset.path.name}: holds {modality}, but {first.path.name} {first.manifest.modality}")
 
 
 def _cases(plan: Plan, datasets: Sequence[DatasetFolder], old: Sequence[DatasetFolder]) -> tuple[PlannedCase, ...]:
-    unlabelled = method_named(plan.method).needs.unlabelled
-    cases = planned_cases(datasets, plan.include, unlabelled=unlabelled)
-    cases += planned_cases(old, plan.include, old=True)
+    cases = planned_cases(method_named(plan.method).needs, datasets, old, plan.include)
     if not cases:
         names = ", ".join(dataset.path.name for dataset in datasets)
         raise WorkflowError(f"{names}: no case is {' or '.join(plan.include)}; have cases approved first")
@@ -211,17 +219,18 @@ def _cases(plan: Plan, datasets: Sequence[DatasetFolder], old: Sequence[DatasetF
 
 
 def planned_cases(
-    datasets: Sequence[DatasetFolder], include: Sequence[str], *, old: bool = False, unlabelled: bool = False
+    needs: Needs, datasets: Sequence[DatasetFolder], old: Sequence[DatasetFolder], include: Sequence[str]
 ) -> tuple[PlannedCase, ...]:
-    """The cases of these statuses, of several datasets with the dataset's number before their id.
+    """The cases of these statuses, of several datasets with the dataset's number before their id, then the old ones.
 
-    Args: unlabelled: scans without a label, too, which nobody can approve.
+    New scans without a label, which nobody can approve, are among them where the method takes those.
     """
     return tuple(
-        PlannedCase(id=_case_id(case, number, len(datasets), old), case=case, dataset=dataset, old=old)
-        for number, dataset in enumerate(datasets, start=1)
+        PlannedCase(id=_case_id(case, number, len(group), is_old), case=case, dataset=dataset, old=is_old)
+        for is_old, group in ((False, datasets), (True, old))
+        for number, dataset in enumerate(group, start=1)
         for case in dataset.cases()
-        if case.status in include or (unlabelled and case.label is None)
+        if case.status in include or (needs.unlabelled and not is_old and case.label is None)
     )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from organincrement import __version__
 from organincrement.contract import codec
 from organincrement.contract.events import EventWriter
-from organincrement.contract.files import remove_partials
+from organincrement.contract.files import found_at_or_above, remove_partials
 from organincrement.contract.job import JobFolder, claim_writer
 from organincrement.contract.plan import Plan, moved_plan
 from organincrement.contract.process import this_process
@@ -38,6 +38,7 @@ from organincrement.workflows.setup import Setup, input_hashes, set_up
 from organincrement.workflows.student_package import PreparedCases, write_student
 
 _VALIDATION_STEP = 0.75
+_GET_ABOUT = {"dataset.json": "dataset", "model.json": "model package"}
 
 
 def create_job(plan_file: Path, job_path: Path, device: str | None = None) -> JobFolder:
@@ -55,10 +56,9 @@ def create_job(plan_file: Path, job_path: Path, device: str | None = None) -> Jo
 
 def refuse_inside(folder: Path) -> None:
     """Refuse to work in a dataset or a package, which get about: a job keeps copies of scans. Raises: WorkflowError."""
-    for above in (folder.resolve(), *folder.resolve().parents):
-        for name, kind in (("dataset.json", "dataset"), ("model.json", "model package")):
-            if (above / name).exists():
-                raise WorkflowError(f"{folder.name}: lies inside the {kind} {above.name}; choose another place")
+    if found := found_at_or_above(folder, _GET_ABOUT):
+        kind = _GET_ABOUT[found.name]
+        raise WorkflowError(f"{folder.name}: lies inside the {kind} {found.parent.name}; choose another place")
 
 
 def run_job(job: JobFolder) -> str:
@@ -201,9 +201,9 @@ def _flag_check(job: JobFolder) -> Callable[[], None]:
 def _annotated(setup: Setup, prepared: PreparedCases, exemplars: Sequence[CachedCase]) -> dict[str, tuple[bool, ...]]:
     """Of each case, which of the organs that can be labelled were looked for; in an exemplar none."""
     return {
-        case_id: tuple(organ in known.annotated for organ in setup.label_values)
-        for case_id, (_, known) in prepared.items()
-    } | {case.id: (False,) * len(setup.label_values) for case in exemplars}
+        **{case_id: setup.looked_for(known.annotated) for case_id, (_, known) in prepared.items()},
+        **{case.id: setup.looked_for(()) for case in exemplars},
+    }
 
 
 def _held_back(setup: Setup, prepared: PreparedCases, segmenter: Segmenter) -> list[HeldBackCase]:

@@ -49,6 +49,19 @@ def test_written_files_are_readable_by_others_as_the_umask_says(tmp_path: Path) 
     assert (tmp_path / "case.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_of_files_at_and_above_a_folder_the_nearest_is_found(tmp_path: Path) -> None:
+    deep = tmp_path / "outer" / "inner" / "not yet there"
+    deep.parent.mkdir(parents=True)
+    assert files.found_at_or_above(deep, ["mark.json"]) is None
+    (tmp_path / "outer" / "mark.json").touch()
+    assert files.found_at_or_above(deep, ["other.json", "mark.json"]) == tmp_path / "outer" / "mark.json"
+    (tmp_path / "outer" / "inner" / "other.json").touch()
+    assert files.found_at_or_above(deep, ["mark.json", "other.json"]) == deep.parent / "other.json"
+    assert files.found_at_or_above(deep.parent, ["other.json"]) == deep.parent / "other.json"
+    (tmp_path / "link").symlink_to(deep.parent)
+    assert files.found_at_or_above(tmp_path / "link" / "job", ["mark.json"]) == tmp_path / "outer" / "mark.json"
+
+
 def test_a_line_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     files.append_line(path, "first")

@@ -29,7 +29,19 @@ def test_where_nobody_looked_the_other_is_taken_as_it_is():
 
 def test_labels_leave_open_what_they_do_not_say():
     assert open_voxels(labels_of(0), ANNOTATED)[0].all() and not open_voxels(labels_of(0), ANNOTATED)[1].any()
-    assert not open_voxels(labels_of(1), ANNOTATED).any() and open_voxels(labels_of(-1), ANNOTATED).all()
+    assert not open_voxels(labels_of(1), ANNOTATED).any()
+    assert open_voxels(labels_of(-1), torch.zeros_like(ANNOTATED)).all(), "nobody looked at the whole scan"
+
+
+def test_beyond_a_scan_that_has_labels_the_two_do_not_confirm_each_other():
+    labels = labels_of(0)
+    labels[:, :, -1] = -1  # a patch larger than the scan, or what a rotation brought in
+    beyond = open_voxels(labels, ANNOTATED)
+    assert not beyond[:, :, -1].any() and beyond[0, :, :-1].all()
+    z = torch.randn(2, 4, 3, 3, 3, requires_grad=True)
+    log_p, log_t = z.log_softmax(1), soft_targets(log_q().float(), labels, ANNOTATED)
+    (co_teaching_term(log_t, log_p, beyond) + co_dice_term(log_t, log_p, beyond, ANNOTATED)).backward()
+    assert z.grad is not None and bool((z.grad[:, :, :, -1] == 0).all()) and bool((z.grad[0, :, :, :-1] != 0).any())
 
 
 def test_agreement_costs_nothing_and_everything_labelled_is_defined():

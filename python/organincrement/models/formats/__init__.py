@@ -1,0 +1,39 @@
+"""Models of other tools: one module for each format, each with `recognise` and `read`, imported when it is asked."""
+
+import importlib
+from pathlib import Path
+from typing import Protocol, cast
+
+from organincrement.models.formats.foreign import Foreign, ImportOptions
+
+
+class Format(Protocol):
+    """What the module of a format offers."""
+
+    def recognise(self, path: Path) -> bool:
+        """Whether a file or folder looks like this format; cheap, never raises, runs nothing of it."""
+
+    def read(self, path: Path, options: ImportOptions) -> Foreign:
+        """The model in our terms; raises ModelError with the reason in one line."""
+
+
+# A folder or file is asked for in this order: special layouts come before those that they contain.
+FORMATS: dict[str, str] = {
+    "nnunet2": "organincrement.models.formats.nnunet2",
+}
+
+# What each is, and what it is recognised by, for people.
+LOOKS: dict[str, str] = {
+    "organincrement": "an OrganIncrement package (model.json, or a .oimodel file)",
+    "totalsegmentator": "a TotalSegmentator weights folder (DatasetNNN_TotalSegmentator_…)",
+    "nnunet2": "an nnU-Net v2 results folder (plans.json, dataset.json, fold_0/checkpoint_final.pth)",
+    "nnunet1": "an nnU-Net v1 model folder (plans.pkl, fold_0/model_final_checkpoint.model)",
+    "monai_bundle": "a MONAI bundle (configs/metadata.json, models/model.pt)",
+    "torchscript": "a TorchScript program (a zip with code/ and constants.pkl)",
+    "state_dict": "a state dict (.pt, .pth or .safetensors, with --network FILE)",
+}
+
+
+def format_module(name: str) -> Format:
+    """The reader of a format of FORMATS."""
+    return cast(Format, importlib.import_module(FORMATS[name]))

@@ -1,0 +1,130 @@
+"""Taking a model package over: every file checked against its manifest while it is copied, nothing else copied."""
+
+import hashlib
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from organincrement.contract.errors import ContractError
+from organincrement.contract.model import ModelManifest, TorchScriptHead, Weights
+from organincrement.contract.package import MAX_MANIFEST_BYTES, member_stream, open_member
+from organincrement.workflows.whole_folder import built_beside, check_free
+
+PREVIEW = "preview.png"
+ZIP_ENDING = ".oimodel"
+_MAX_PREVIEW_BYTES = 16 * 2**20
+_BLOCK_BYTES = 2**20
+
+
+class _WriteError(Exception):
+    """Carries the system's error out of the block that reads, which would take it for one of reading."""
+
+
+@contextmanager
+def new_package(out: Path) -> Iterator[Path]:
+    """A folder to write a package into, which becomes `out` when the block ends well, else nothing stays.
+
+    Args: out: a new or empty folder, or a new file ending in .oimodel.
+    Raises: WorkflowError where `out` is taken or cannot be written.
+    """
+    check_free(out)
+    with built_beside(out) as partial:
+        yield partial
+        if out.suffix == ZIP_ENDING:
+            _turned_into_zip(partial)
+
+
+def _turned_into_zip(folder: Path) -> None:
+    """A package folder as a zip in its place, stored uncompressed; each file goes as soon as it is taken in."""
+    zipped = folder / f"package{ZIP_ENDING}"
+    members = sorted(path for path in folder.rglob("*") if path.is_file())
+    with zipped.open("xb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for member in members:
+                with member.open("rb") as source, archive.open(_info(member, folder), "w") as target:
+                    shutil.copyfileobj(source, target, _BLOCK_BYTES)
+                member.unlink()
+        file.flush()
+        os.fsync(file.fileno())
+    aside = zipped.rename(folder.with_name(f"{folder.name}.zip"))
+    shutil.rmtree(folder)
+    aside.rename(folder)
+
+
+def _info(member: Path, folder: Path) -> zipfile.ZipInfo:
+    """Without a date, which would make equal packages differ."""
+    info = zipfile.ZipInfo(member.relative_to(folder).as_posix())
+    info.file_size = member.stat().st_size  # tells zipfile whether it needs 64-bit sizes
+    return info
+
+
+def copy_package(source: Path, manifest: ModelManifest, out: Path) -> None:
+    """Copy what the manifest lists, each file checked, and a preview. Args: out: as in `new_package`.
+
+    Raises: ContractError naming a file that is not the one listed, WorkflowError where `out` cannot be written.
+    """
+    with new_package(out) as folder:
+        (folder / "model.json").write_bytes(open_member(source, "model.json", limit_bytes=MAX_MANIFEST_BYTES))
+        for weights in _listed(manifest):
+            (folder / weights.file).parent.mkdir(parents=True, exist_ok=True)
+            check_weights(source, weights, folder / weights.file)
+        preview = _preview(source)
+        if preview is not None:
+            (folder / PREVIEW).write_bytes(preview)
+        for written in folder.rglob("*"):
+            _to_disk(written)
+
+
+def check_weights(source: Path, weights: Weights, to: Path | None = None) -> None:
+    """Read one file of weights in parts; raises ContractError when it is not the one listed. Args: to: copied there."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with member_stream(source, weights.file, limit_bytes=weights.bytes) as stream:
+            target = to.open("xb") if to else None
+            try:
+                while block := stream.read(_BLOCK_BYTES):
+                    digest.update(block)
+                    size += len(block)
+                    _write(target, block)
+            finally:
+                if target:
+                    target.close()
+    except _WriteError as error:
+        raise error.args[0] from None
+    if size != weights.bytes or digest.hexdigest() != weights.sha256:
+        raise ContractError(
+            f"{source}: {weights.file} is not the file that model.json describes; get the package again"
+        )
+
+
+def _write(target: IO[bytes] | None, block: bytes) -> None:
+    if target is None:
+        return
+    try:
+        target.write(block)
+    except OSError as error:
+        raise _WriteError(error) from error
+
+
+def _listed(manifest: ModelManifest) -> tuple[Weights, ...]:
+    head = manifest.head
+    if isinstance(head, TorchScriptHead) and head.file not in [weights.file for weights in manifest.weights]:
+        raise ContractError(f"model.json does not list the hash of {head.file}; get the package again")
+    return manifest.weights
+
+
+def _preview(source: Path) -> bytes | None:
+    try:
+        return open_member(source, PREVIEW, limit_bytes=_MAX_PREVIEW_BYTES)
+    except ContractError:
+        return None
+
+
+def _to_disk(path: Path) -> None:
+    if path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

@@ -1,0 +1,130 @@
+"""A package as ONNX: onnxruntime gives torch's logits for any batch, and the file beside it says the rest."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from tiny_models import SOFTMAX_KINDS, organs, tiny_manifest, tiny_network, tiny_spec
+
+from organincrement.contract.model import (
+    Decoder,
+    DynamicHead,
+    ModelManifest,
+    MultiDecoderHead,
+    MultiHead,
+    OrganHead,
+)
+from organincrement.models.errors import ModelError
+from organincrement.models.formats.onnx_out import OPSET, write
+from organincrement.models.package import LoadedModel, Provenance
+from organincrement.networks.build import NETWORKS, build_network
+from organincrement.networks.sizing import NetworkSpec
+
+SPACE = organs("liver", "spleen")
+REFUSED_KINDS = {"DoDNet", "TaskDecoders"}  # their output layer is made anew for each image and task
+WITHOUT_A_TEST = set(NETWORKS) - set(SOFTMAX_KINDS) - REFUSED_KINDS - {"SideBySide"}
+
+
+def loaded(spec: NetworkSpec, **changes: object) -> LoadedModel:
+    manifest = tiny_manifest(SPACE, spec)
+    manifest = ModelManifest(**{**vars(manifest), **changes})
+    made = Provenance(method="supervised", dataset_sha256="", made="2026-11-21")
+    return LoadedModel(manifest=manifest, network=tiny_network(spec, scale=3), sha256="0" * 64, provenance=made)
+
+
+def run(folder: Path, image_BCDHW: torch.Tensor) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(folder / "network.onnx"), providers=["CPUExecutionProvider"])
+    (logits_BCDHW,) = session.run(["logits"], {"image": image_BCDHW.numpy()})
+    return logits_BCDHW
+
+
+def patches(count: int) -> torch.Tensor:
+    return torch.randn(count, 1, 8, 8, 8, generator=torch.Generator().manual_seed(count))
+
+
+@pytest.mark.parametrize("kind", SOFTMAX_KINDS)
+def test_onnxruntime_gives_the_logits_of_torch_for_any_batch(kind, tmp_path):
+    model = loaded(tiny_spec(3, kind))
+    write(model, tmp_path)
+    for count in (1, 2, 5):
+        image_BCDHW = patches(count)
+        with torch.inference_mode():
+            expected = model.network(image_BCDHW).numpy()
+        found = run(tmp_path, image_BCDHW)
+        assert found.shape == (count, 3, 8, 8, 8) and np.abs(found - expected).max() < 1e-4
+        assert np.ptp(expected) > 0.1  # or else equal logits would say little
+
+
+def test_every_kind_of_network_is_exported_or_refused():
+    assert not WITHOUT_A_TEST
+
+
+def test_a_network_of_slices_is_exported(tmp_path):
+    spec = tiny_spec(3)
+    spec = NetworkSpec(
+        kind=spec.kind, args={**spec.args, "kernels": [[1, 3, 3]] * 2, "strides": [[1, 1, 1], [1, 2, 2]]}
+    )
+    model = loaded(spec, inference=tiny_manifest(SPACE, spec, patch=(1, 8, 8)).inference)
+    write(model, tmp_path)
+    image_BCDHW = patches(3)[:, :, :1]
+    with torch.inference_mode():
+        assert np.abs(run(tmp_path, image_BCDHW) - model.network(image_BCDHW).numpy()).max() < 1e-4
+
+
+def test_the_file_is_valid_pinned_and_names_no_place_on_this_computer(tmp_path):
+    write(loaded(tiny_spec(3)), tmp_path)
+    onnx.checker.check_model(str(tmp_path / "network.onnx"), full_check=True)
+    described = onnx.load(tmp_path / "network.onnx")
+    assert [entry.version for entry in described.opset_import] == [OPSET] == [17]
+    data = (tmp_path / "network.onnx").read_bytes() + (tmp_path / "model.json").read_bytes()
+    for place in (str(Path.cwd()), str(Path(__file__).parents[2]), str(Path.home()), str(tmp_path)):
+        assert place == "/" or place.encode() not in data
+
+
+def test_the_file_beside_it_says_preprocessing_labels_and_channels(tmp_path):
+    heads = MultiHead(heads=(OrganHead(organs=("liver",), prefix="a"), OrganHead(organs=("spleen",), prefix="b")))
+    notes = write(loaded(tiny_spec(4), head=heads), tmp_path)
+    told = json.loads((tmp_path / "model.json").read_text())
+    assert told["input"] == {"name": "image", "axes": "BCDHW", "shape": ["batch", 1, 8, 8, 8]}
+    groups = [(group["background"], group["channels"], group["labels"]) for group in told["output"]["groups"]]
+    assert groups == [(0, [1], [1]), (2, [3], [2])]
+    assert told["model"]["preprocessing"]["normalisation"]["clip_hu"] == [-200, 300]
+    assert [organ["id"] for organ in told["model"]["organs"]] == ["liver", "spleen"]
+    assert "8 x 8 x 8" in notes[0]
+
+
+def test_several_decoders_are_exported_and_the_temperature_is_said(tmp_path):
+    decoders = tuple(
+        Decoder(organs=(organ,), temperature=1.5, range_mm={organ: (0.0, 9.0)}, sparsity=0.0) for organ in SPACE.ids
+    )
+    spec = NetworkSpec(kind="MultiDecoder", args={**tiny_spec(4, "MultiDecoder").args, "decoders": [2, 2]})
+    model = loaded(spec, head=MultiDecoderHead(decoders=decoders))
+    write(model, tmp_path)
+    image_BCDHW = patches(2)
+    with torch.inference_mode():
+        assert np.abs(run(tmp_path, image_BCDHW) - model.network(image_BCDHW).numpy()).max() < 1e-4
+    told = json.loads((tmp_path / "model.json").read_text())["output"]["groups"]
+    assert [group["temperature"] for group in told] == [1.5, 1.5] and told[0]["ranges_mm"] == [[0.0, 9.0]]
+    warm = loaded(tiny_spec(3), inference=tiny_manifest(SPACE, tiny_spec(3), temperature=2.5).inference)
+    (tmp_path / "warm").mkdir()
+    assert any("2.5" in note for note in write(warm, tmp_path / "warm"))
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED_KINDS))
+def test_a_head_made_anew_for_each_task_is_refused_in_a_line(kind, tmp_path):
+    args = {"in_channels": 1, "out_channels": 4, "features": [4, 8], "blocks": [1, 1]}
+    manifest = tiny_manifest(SPACE, NetworkSpec(kind=kind, args=args))
+    dynamic = DynamicHead(tasks=(("liver",), ("spleen",)), width=8, depth=3)
+    model = LoadedModel(
+        manifest=ModelManifest(**{**vars(manifest), "head": dynamic}),
+        network=build_network(kind, args),
+        sha256="0" * 64,
+        provenance=Provenance(method="dodnet", dataset_sha256="", made="2026-11-21"),
+    )
+    with pytest.raises(ModelError, match="anew for each scan and task") as refused:
+        write(model, tmp_path)
+    assert "\n" not in str(refused.value) and not list(tmp_path.iterdir())
