@@ -13,9 +13,8 @@ MAIN = ("bla-uag", "no-uncertainty", "mib", "lwf", "self-training", "fine-tune")
 BOUNDS = ("specialist-mandible", "full-labels", "joint-800", "joint")
 SECOND = ("larynx-bla-uag", "larynx-mib", "larynx-self-training", "specialist-larynx")
 ABLATIONS = (
-    "bla-uag", "no-uncertainty", "u-paper", "u-relative", "u-inverse", "u-exp", "q-1", "q-3", "q-6", "kl-reverse",
-    "kl-forward-smoothed", "distillation-10", "paper-terms", "paper", "larynx-bla-uag", "larynx-no-uncertainty",
-    "larynx-distillation-10",
+    "bla-uag", "bla-uag-again", "no-uncertainty", "u-paper", "u-relative", "u-inverse", "u-exp", "q-1", "q-3", "q-6",
+    "kl-reverse", "distillation-10", "paper", "larynx-bla-uag", "larynx-no-uncertainty", "larynx-distillation-10",
 )  # fmt: skip
 _ORGANS = (*OLD, "mandible", "larynx")
 _HEADS = ("run", "brainstem", "spinal cord", "parotid r", "parotid l", "mandible", "larynx")

@@ -153,7 +153,9 @@ class Segmenter:
         rung, shape = _RUNGS[self.rung], case.shape
         image = torch.from_numpy(case.image_DHW())
         short = [max(0, p - n) for p, n in zip(self.patch, shape, strict=True)]
-        padded = nn.functional.pad(image, [0, short[2], 0, short[1], 0, short[0]], value=self.fill)
+        before = [s // 2 for s in short]  # a case smaller than the patch sits in its middle, as in training
+        sides = [side for b, s in zip(reversed(before), reversed(short), strict=True) for side in (b, s - b)]
+        padded = nn.functional.pad(image, sides, value=self.fill)
         windows = Windows(shape=tuple(padded.shape), patch=self.patch, step=self.step)  # type: ignore[arg-type]
         sums_on = torch.device("cpu") if rung.sums_in_ram else self.device
 
@@ -167,7 +169,8 @@ class Segmenter:
 
         most_voxels = min(self.budget_bytes // (4 * channels), shape[0] * shape[1] * shape[2])
         for box in split(shape, shape, -(-most_voxels // rung.parts)):
-            yield box, mean(box)  # without a name, so that the tile goes when its user drops it
+            place = tuple(slice(s.start + b, s.stop + b) for s, b in zip(box, before, strict=True))
+            yield box, mean(place)  # type: ignore[arg-type]  # without a name, so that the tile goes with its user
 
 
 def validate(

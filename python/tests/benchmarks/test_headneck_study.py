@@ -78,5 +78,5 @@ def test_the_page_names_the_runs_that_have_no_figures_yet(tmp_path):
     page = (tmp_path / "headneck.md").read_text(encoding="utf-8")
     assert "| `bla-uag` − `mib` | +0.060" in page
     assert "than the one shown: `mib`." in page
-    assert "Not run yet with the present settings: `self-training`" in page
+    assert "Not run yet with the present settings: `self-training`, `no-uncertainty`, `bla-uag-again`" in page
     assert all((tmp_path / "headneck" / f"{chart}.png").is_file() for chart in ("dice", "reliability", "set-aside"))

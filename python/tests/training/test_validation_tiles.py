@@ -9,6 +9,7 @@ from tiny_models import tiny_network, tiny_spec
 from torch import nn
 
 from organincrement.imaging.cache import write_case
+from organincrement.imaging.patches import PatchSampler
 from organincrement.training import validation
 from organincrement.training.validation import Segmenter
 
@@ -102,3 +103,21 @@ def test_a_tile_that_does_not_fit_is_cut_smaller_than_the_budget(network, case, 
     monkeypatch.setattr(network, "forward", full_once)
     np.testing.assert_array_equal(small.labels(network, case, CHANNELS), expected)
     assert small.rung == 1 and max(tiles) <= SMALL_BYTES / 8
+
+
+class Seeing(nn.Module):
+    """Answers with the image itself, and keeps it."""
+
+    def forward(self, x_11DHW: torch.Tensor) -> torch.Tensor:
+        self.seen_DHW = x_11DHW[0, 0].numpy()
+        return x_11DHW.expand(-1, 2, -1, -1, -1)
+
+
+@pytest.mark.parametrize("budget_bytes", [1 << 30, 200])
+def test_a_case_smaller_than_the_patch_lies_in_it_where_training_puts_it(tmp_path, budget_bytes):
+    image = np.random.default_rng(1).normal(size=(5, 8, 3)).astype(np.float32)
+    small, network = write_case(tmp_path, "pt", image, np.zeros(image.shape, np.int16), seed=0), Seeing()
+    logits = segmenter(budget_bytes).logits(network, small, 2)
+    sampler = PatchSampler(cases=[small], patch=(8, 8, 8), batch=1, foreground=0, seed=0, fill=-1.0)
+    np.testing.assert_array_equal(network.seen_DHW, sampler.draw(0)[0].image_DHW)
+    np.testing.assert_allclose(logits.numpy(), np.stack([image, image]), rtol=1e-3)

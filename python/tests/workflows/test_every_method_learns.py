@@ -49,8 +49,8 @@ FIGURES = {
     "tal": Figures(old_at_least=0.7, new_at_least=0.7, steps=100, overrides={**FURTHER, "network": "PlainConvUNet"}),
     "multi-head": Figures(old_at_least=0.6, new_at_least=0.7, steps=110),
     "cond-no": Figures(old_at_least=0.1, new_at_least=0.0, old_at_most=0.6, steps=60),
-    # in a length that a test can take it has not found the stomach, so that its figure is of the organs it has found
-    "cond-input": Figures(old_at_least=0.7, new_at_least=0.0, steps=110),
+    # it finds the last organ late: after 110 steps it has not
+    "cond-input": Figures(old_at_least=0.8, new_at_least=0.8, steps=150),
     "cond-dec": Figures(old_at_least=0.7, new_at_least=0.4, steps=110),
     "supervised": Figures(old_at_least=0.0, new_at_least=0.9, old_at_most=0.0),
 }
