@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS := python/constraints/constraints.txt
 READY := $(VENV)/.ready
 VIEWER_READY := $(VENV)/.viewer-ready
+PARITY := .venv-parity
+PARITY_READY := $(PARITY)/.ready
 SOURCES := python OrganIncrement Testing Resources
 # another build of torch, for example a CPU-only one: TORCH_INDEX_URL=<index from pytorch.org> make demo
 TORCH_INDEX_URL ?=
@@ -14,7 +16,7 @@ OUT ?= demo-output
 TEST := cd python && OMP_NUM_THREADS=1 ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 VIEWER_TEST := cd Testing && OMP_NUM_THREADS=1 ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-engine test-viewer test-fast lint format fuzz bench screenshots clean
+.PHONY: demo test test-engine test-viewer test-fast lint format fuzz bench parity screenshots clean
 
 demo: $(READY)
 	$(BIN)/organincrement demo --out $(OUT)
@@ -46,11 +48,15 @@ fuzz: $(READY)
 bench: $(READY)
 	cd python && ../$(BIN)/python -m benchmarks
 
+# beside stock nnU-Net and MONAI, in an environment of their own: once a day or on request, half an hour on two cores
+parity: $(PARITY_READY)
+	cd python && OMP_NUM_THREADS=2 ../$(PARITY)/bin/python -m pytest tests/parity -v
+
 screenshots: $(VIEWER_READY)
 	cd Testing && ../$(BIN)/python screenshots.py $(if $(HEADNECK_MODEL),--headneck-model $(abspath $(HEADNECK_MODEL)))
 
 clean:
-	rm -rf $(VENV) demo-output Testing/.cache Testing/output
+	rm -rf $(VENV) $(PARITY) demo-output Testing/.cache Testing/output
 
 $(READY): $(CONSTRAINTS) python/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
@@ -64,4 +70,10 @@ $(READY): $(CONSTRAINTS) python/pyproject.toml
 $(VIEWER_READY): $(READY) Testing/requirements.txt
 	$(BIN)/python Testing/system_libraries.py
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -r Testing/requirements.txt
+	touch $@
+
+$(PARITY_READY): $(CONSTRAINTS) python/constraints/parity.txt
+	$(PYTHON) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) -c $(CONSTRAINTS) torch
+	$(PARITY)/bin/python -m pip install --quiet --no-deps -r python/constraints/parity.txt
 	touch $@

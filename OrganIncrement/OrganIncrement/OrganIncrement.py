@@ -56,6 +56,7 @@ class OrganIncrementParameters:
     importFormat: str = "folders"
     importOrgans: str  # JSON: organs that were added, with their values
     importStatus: str = "approved"
+    organMap: str  # JSON: what organs of the teacher count as
     moreTeachers: str  # JSON lists of paths, as the next two
     moreDatasets: str
     oldDatasets: str

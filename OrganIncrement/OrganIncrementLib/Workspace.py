@@ -137,6 +137,10 @@ class Workspace:
         """A folder for a new vault, not there yet. Raises: as `newJobFolder`."""
         return _free(self._made(self.vaultsFolder), name)
 
+    def newModelFolder(self, name: str) -> Path:
+        """A folder for a new package, not there yet. Raises: as `newJobFolder`."""
+        return _free(self._made(self.modelsFolder), name)
+
     def newJobFolder(self, name: str) -> Path:
         """A folder for a new job, named after it; not there yet. Raises: WorkspaceError where none can be made."""
         return _free(self._made(self.jobsFolder), name)

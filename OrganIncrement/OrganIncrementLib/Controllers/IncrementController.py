@@ -8,8 +8,10 @@ from OrganIncrementLib.Controllers.EngineController import EngineController
 from OrganIncrementLib.Controllers.ImportController import ImportController
 from OrganIncrementLib.Controllers.InputsController import InputsController
 from OrganIncrementLib.Controllers.JobsController import JobsController
+from OrganIncrementLib.Controllers.LoadController import LoadController
 from OrganIncrementLib.Controllers.MergeController import MergeController
 from OrganIncrementLib.Controllers.MethodController import MethodController
+from OrganIncrementLib.Controllers.OrganMapController import OrganMapController
 from OrganIncrementLib.Controllers.ResultController import ResultController
 from OrganIncrementLib.Controllers.SampleController import SampleController
 from OrganIncrementLib.Controllers.SegmentController import SegmentController
@@ -27,6 +29,7 @@ class IncrementController:
         services = services or Services.forSlicer()
         self.engine = EngineController(ui, services)
         self.teacher = TeacherController(ui, services)
+        self.load = LoadController(ui, services, self.teacher, self._engineHindrance)
         self.dataset = DatasetController(ui, services)
         self.samples = SampleController(services, self.teacher, self.dataset, self.engine)
         self.imports = ImportController(ui, services, self._engineHindrance)
@@ -34,16 +37,17 @@ class IncrementController:
         self.inputs = InputsController(ui, services, self.teacher, self.dataset)
         self.vault = VaultController(ui, services, self.teacher, self._engineHindrance)
         self.methods = MethodController(ui, services, self.inputs)
+        self.organMap = OrganMapController(ui, services, self.teacher, self.inputs)
         self.training = TrainController(
-            ui, services, self.teacher, self.dataset, self.inputs, self.methods, self.engine
+            ui, services, self.teacher, self.dataset, self.inputs, self.methods, self.engine, self.organMap
         )
         self.jobs = JobsController(ui, services, TrainingPlots())
         self.result = ResultController(ui, services)
         self.segment = SegmentController(ui, services)
         self.merge = MergeController(ui, services, self.segment.view)
         self._parts = (
-            self.engine, self.teacher, self.dataset, self.samples, self.imports, self.audits, self.methods,
-            self.inputs, self.vault, self.training, self.jobs, self.result, self.segment, self.merge,
+            self.engine, self.teacher, self.load, self.dataset, self.samples, self.imports, self.audits, self.methods,
+            self.inputs, self.vault, self.organMap, self.training, self.jobs, self.result, self.segment, self.merge,
         )  # fmt: skip
         self._isAttached = False
         self._connect()
@@ -88,6 +92,7 @@ class IncrementController:
         self.imports.imported.connect(self._onImported)
         self.engine.changed.connect(self._onEngineChanged)
         self.methods.changed.connect(self.parametersModified)
+        self.organMap.changed.connect(self.parametersModified)
         self.segment.ended.connect(self.merge.modelsChanged)
 
     def _engineHindrance(self) -> str:

@@ -36,6 +36,7 @@ class Order:
     oldDatasets: tuple[str, ...] = ()
     vault: str = ""
     files: tuple[tuple[int, int], ...] = ()
+    merges: tuple[tuple[str, str], ...] = ()
 
     def arguments(self, out: Path) -> list[str]:
         """The engine's command."""
@@ -43,6 +44,7 @@ class Order:
             ("--teacher", self.teachers), ("--dataset", self.datasets), ("--old-dataset", self.oldDatasets),
             ("--exemplars", (self.vault,) if self.vault else ()),
             ("--set", tuple(f"{name}={value}" for name, value in self.changes)),
+            ("--merge", tuple(f"{old}={new}" for old, new in self.merges)),
         )  # fmt: skip
         given = [word for option, values in inputs if values for word in (option, *values)]
         return [
@@ -67,7 +69,7 @@ def filesMark(dataset: Path) -> tuple[int, int]:
 
 
 class Planner:
-    """`want(order)` whenever something changes; `plan` and `problem` are of the order wanted, once they are known."""
+    """`want(order)` whenever something changes; plan, notices and problem are of that order, once they are known."""
 
     def __init__(self, services, changed: Callable[[], None]) -> None:
         self._services, self._changed = services, changed
@@ -78,6 +80,7 @@ class Planner:
         self.plan: Plan | None = None
         self.path: Path | None = None
         self.problem = ""
+        self.notices: tuple[str, ...] = ()  # what the engine found worth saying of a plan that it made
 
     @property
     def running(self) -> bool:
@@ -120,7 +123,7 @@ class Planner:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
         self._order = self.plan = self.path = self._due_s = None
-        self.problem = ""
+        self.problem, self.notices = "", ()
 
     def tick(self) -> bool:
         """Look after it. Returns: whether there is something to show."""
@@ -149,7 +152,7 @@ class Planner:
     def _onEnded(self, command: Any) -> None:
         if command.state == "finished":
             try:
-                self.plan = codec.read(Plan, self.path)
+                self.plan, self.notices = codec.read(Plan, self.path), command.said
             except (ContractError, OSError) as error:
                 self.problem = str(error)
         else:

@@ -1,4 +1,4 @@
-"""Section 1: the list of installed packages, the chosen one's facts, loading another, and the sample data."""
+"""Section 1: the list of installed packages, the chosen one's facts, and the sample data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +10,13 @@ from organincrement.contract.model import ModelManifest
 from OrganIncrementLib.Controllers.Amounts import lengthsText
 from OrganIncrementLib.Controllers.EntryChoices import entryChoice, withChosen
 from OrganIncrementLib.Controllers.HeadWords import headText
+from OrganIncrementLib.Controllers.ModelWords import ancestorLines, factLines, factsOfManifest, noteLines
+from OrganIncrementLib.Engine.ModelFacts import keptFacts
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.OrganChips import chipsOf
 from OrganIncrementLib.Panels.TaskBar import TaskState
 from OrganIncrementLib.Panels.TeacherPanel import TeacherPanel, TeacherState
-from OrganIncrementLib.Workspace import WorkspaceError
 from OrganIncrementLib.WorkspaceEntries import ModelEntry
 
 NO_TEACHER = "none"  # chosen on purpose: a first model, from labels alone
@@ -31,8 +32,8 @@ class TeacherController:
         self.sampleState: Callable[[], TaskState | None] = lambda: None
         self.sampleHindrance = ""
         self._services, self._parameters, self._entries, self._shownPath = services, None, [], None
+        self._details, self._message = (), ("", "")
         self.panel.teacherChosen.connect(self.choose)
-        self.panel.loadWanted.connect(self._onLoad)
 
     @property
     def path(self) -> str:
@@ -83,6 +84,12 @@ class TeacherController:
         self._shownPath = path = self.path
         self.entry = None if path in ("", NO_TEACHER) else self._services.workspace.model(Path(path))
         self._entries = withChosen(self._services.workspace.models(), self.entry)
+        self._details = self._detailLines()
+        self.show()
+
+    def tell(self, message: str) -> None:
+        """Show a line about the chosen model, as long as it is chosen."""
+        self._message = (self.path, message)
         self.show()
 
     def show(self) -> None:
@@ -95,6 +102,8 @@ class TeacherController:
                 placeholder=_("Choose a teacher…"),
                 organs=chipsOf(manifest.organs) if manifest else (),
                 facts=_facts(manifest) if manifest else self._hints(),
+                details=self._details,
+                message=self._message[1] if self._message[0] == self.path else "",
                 problem=self.entry.problem if self.entry is not None else "",
                 sampleBusy=self.sampleState(),
                 sampleHindrance=self.sampleHindrance,
@@ -112,19 +121,15 @@ class TeacherController:
             return (_("There is no model on this computer yet: load one, or use the sample data."),)
         return ()
 
-    def _onLoad(self) -> None:
-        wanted = _("Model packages (*.oimodel *.zip model.json);;All files (*)")
-        chosen = self._services.dialogs.openFile(_("Load a model package"), wanted)
-        if chosen is None:
-            return
-        try:
-            entry = self._services.workspace.addModel(chosen.parent if chosen.name == "model.json" else chosen)
-        except WorkspaceError as error:
-            self._services.dialogs.error(_("This model cannot be loaded. {reason}").format(reason=error))
-            return
-        self.choose(entry.path)
-        self.refresh()
-        self.loaded()
+    def _detailLines(self) -> tuple[str, ...]:
+        """All that is known of the chosen model beside what is always shown."""
+        manifest = self.manifest
+        if manifest is None:
+            return ()
+        workspace = self._services.workspace
+        facts, isChecked = keptFacts(workspace.root, self.entry.sha256)
+        facts = facts or factsOfManifest(manifest)
+        return (*factLines(facts), *noteLines(facts), *ancestorLines(workspace.ancestors(manifest), isChecked))
 
 
 def _facts(manifest: ModelManifest) -> tuple[str, ...]:

@@ -6,12 +6,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from organincrement.contract.dataset import Dataset
-from organincrement.contract.errors import ContractError
-from organincrement.contract.labels import LabelSpace, LabelTransition
-from organincrement.contract.model import ModelManifest
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
 from OrganIncrementLib.Controllers.EstimateText import estimateText, tooLittleDisk
+from OrganIncrementLib.Controllers.ModelWords import plainText
 from OrganIncrementLib.Controllers.Planner import Order, Planner, filesMark
 from OrganIncrementLib.Engine.JobRunner import JobRunner
 from OrganIncrementLib.Intent import Intent
@@ -26,7 +23,7 @@ _DEVICES = ("auto", "cuda", "cpu")
 class TrainController:
     """Intent: started(job folder). `jobRuns`: asked before a second training is started beside the first."""
 
-    def __init__(self, ui, services, teacher, dataset, inputs, methods, engine) -> None:
+    def __init__(self, ui, services, teacher, dataset, inputs, methods, engine, organMap) -> None:
         self.panel = TrainingPanel(ui)
         self.started = Intent()
         self.jobRuns = lambda: False
@@ -36,7 +33,7 @@ class TrainController:
         self._planner = Planner(services, self._onPlanned)
         self._start = BackgroundTask(self._onStarted)
         self._isWaiting, self._jobFolder, self._planPath = False, None, None
-        self._paired, self._pairProblem = (None, None), ""
+        self._organMap, self._notices = organMap, ()
         self.panel.startWanted.connect(self._onStart)
         self.panel.cancelStartWanted.connect(self._onCancel)
         self.panel.methodChosen.connect(self._onMethod)
@@ -81,6 +78,7 @@ class TrainController:
             device=p.device if p.device in _DEVICES else "auto",
             include=("approved", "submitted", "draft") if p.includeUnapproved else ("approved",),
             changes=self._methods.changes(),
+            merges=self._organMap.merges,
             files=tuple(filesMark(Path(path)) for path in (*inputs.datasets, *inputs.oldDatasets)),
         )
 
@@ -90,7 +88,7 @@ class TrainController:
         missing = [text for text in hindrances if text]
         if missing:
             return _("To start: {what}.").format(what="; ".join(missing))
-        return self._engine.hindrance or self._methods.hindrance or self._noCases() or self._sameOrgan()
+        return self._engine.hindrance or self._methods.hindrance or self._noCases() or self._organMap.hindrance
 
     def _noCases(self) -> str:
         counts = self._inputs.counts()
@@ -102,15 +100,6 @@ class TrainController:
         if not others:
             return _("The dataset has no case to train on: add scans and labels first.")
         return _("No case of the dataset is approved: approve some in OrganReview, or include those not yet approved.")
-
-    def _sameOrgan(self) -> str:
-        """Asked at every movement of a slider, but worked out once for a teacher and a dataset."""
-        pair, method = (self._teacher.manifest, self._dataset.entry.manifest), self._methods.method
-        if None in pair or (method is not None and method.teachers != "one"):
-            return ""  # of several teachers, the scans may show any organ
-        if self._paired[0] is not pair[0] or self._paired[1] is not pair[1]:
-            self._paired, self._pairProblem = pair, _pairProblem(*pair)
-        return self._pairProblem
 
     def _onStart(self) -> None:
         if self._missing() or self._parameters is None or self._start.running:
@@ -135,6 +124,9 @@ class TrainController:
         self._show()
 
     def _onPlanned(self) -> None:
+        problem = (self._planner.problem,) if self._planner.problem else ()
+        heard = self._organMap.hear((*self._planner.notices, *problem))
+        self._notices = heard[: len(heard) - len(problem)] if problem else heard
         if not self._isWaiting:
             return
         if self._planner.plan is not None:
@@ -210,6 +202,7 @@ class TrainController:
                 devices=_deviceChoices(),
                 device=self._parameters.device,
                 estimate=self._estimate(),
+                notices=self._notices if self._planner.plan is not None else (),
                 missing=self._missing(),
                 starting=self._starting(),
             )
@@ -227,16 +220,8 @@ class TrainController:
         if planner.plan is not None:
             return estimateText(planner.plan, self._engine.facts)
         if planner.problem:
-            return _("⚠ This cannot be trained: {reason}").format(reason=planner.problem)
+            return _("⚠ This cannot be trained: {reason}").format(reason=plainText(planner.problem))
         return _("Estimating time and memory…") if planner.running else ""
-
-
-def _pairProblem(teacher: ModelManifest, dataset: Dataset) -> str:
-    try:
-        LabelTransition(teacher.label_space, LabelSpace(dataset.organs), {})
-    except ContractError as error:
-        return _("Teacher and dataset do not go together: {reason}.").format(reason=error)
-    return ""
 
 
 def _deviceChoices() -> tuple[Choice, ...]:

@@ -64,6 +64,11 @@ class BackgroundCommand:
             return wordsFor(tuple(self._lines), self.exitCode)
         return wordsFor(self._lines, 0) if self._lines else ""
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The last lines that it wrote on the side, without those of its progress."""
+        return tuple(self._lines)
+
     def start(self) -> "BackgroundCommand":
         """Start it, once. Returns: itself."""
         if self.state != "created":

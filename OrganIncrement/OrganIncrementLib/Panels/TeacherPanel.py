@@ -14,13 +14,18 @@ from OrganIncrementLib.Panels.TaskBar import TaskState
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherState:
-    """What the section shows. `facts`: lines about the chosen teacher; `problem`: why it cannot be used."""
+    """What the section shows. `facts`: lines about the chosen teacher; `problem`: why it cannot be used.
+
+    `details`: more lines, on request. `message`: what was just done with it.
+    """
 
     choices: tuple[Choice, ...] = ()
     chosen: str = ""
     placeholder: str = ""
     organs: tuple[OrganChip, ...] = ()
     facts: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    message: str = ""
     problem: str = ""
     sampleBusy: TaskState | None = None
     sampleHindrance: str = ""
@@ -48,6 +53,10 @@ class TeacherPanel:
         ui.teacherOrgansLabel.visible = bool(state.organs)
         ui.teacherFactsLabel.text = state.problem or "\n".join(state.facts)
         ui.teacherFactsLabel.visible = bool(state.problem or state.facts)
+        ui.teacherMessageLabel.text = state.message
+        ui.teacherMessageLabel.visible = bool(state.message)
+        ui.teacherDetailsLabel.text = "\n".join(state.details)
+        ui.teacherDetailsCollapsibleButton.visible = bool(state.details)
         self._sampleRow.show(state.sampleBusy)
         hindrance = _("The sample data is being made.") if state.sampleBusy else state.sampleHindrance
         allow(ui.sampleDataButton, hindrance, self._sampleHint)

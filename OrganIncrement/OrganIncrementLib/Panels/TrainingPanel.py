@@ -19,7 +19,8 @@ class TrainingState:
     """What the section shows.
 
     `methodsHindrance`: why no method can be chosen, "" when one can. `missing`: what keeps Start from working, in the
-    user's words, "" when nothing does. `starting`: while the plan is made and the trainer started.
+    user's words, "" when nothing does. `notices`: what should be known before. `starting`: while the plan is made and
+    the trainer started.
     """
 
     methods: tuple[Choice, ...] = ()
@@ -34,6 +35,7 @@ class TrainingState:
     devices: tuple[Choice, ...] = ()
     device: str = "auto"
     estimate: str = ""
+    notices: tuple[str, ...] = ()
     missing: str = ""
     starting: TaskState | None = None
 
@@ -64,6 +66,8 @@ class TrainingPanel:
         self._showSummary(state)
         ui.estimateLabel.text = state.estimate
         ui.estimateLabel.visible = bool(state.estimate)
+        ui.planNoticesLabel.text = "\n".join(f"⚠ {notice}" for notice in state.notices)
+        ui.planNoticesLabel.visible = bool(state.notices)
         ui.startButton.visible = state.starting is None
         allow(ui.startButton, state.missing, _("Train a student: a copy of the teacher that learns the new organ"))
         self._row.show(state.starting)

@@ -154,7 +154,8 @@ class LabelSpace:
 class LabelTransition:
     """From a teacher's organs (`old`) and the newly labelled ones (`new`) to the student's.
 
-    `merges` lets organs of the teacher count as another of its organs: {"liver_tumour": "liver"}.
+    `merges` lets organs of the teacher count as another of its organs: {"liver_tumour": "liver"}; or as a new one,
+    which is then learned from the labels alone, the teacher's opinion counting as background: {"jaw": "mandible"}.
     Raises ContractError for an organ that is both old and new, and for merges that name no organ, chain or circle.
     """
 
@@ -163,24 +164,31 @@ class LabelTransition:
     merges: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        for organ_id in (*self.merges.keys(), *self.merges.values()):
+        targets = [target for target in self.merges.values() if target not in self.new.ids]
+        for organ_id in (*self.merges.keys(), *targets):
             if organ_id not in self.old.ids:
                 raise ContractError(f"merges: the teacher has no organ {organ_id!r}; it has {', '.join(self.old.ids)}")
         for source, target in self.merges.items():
-            if target in self.merges:
+            if target in self.merges and target in targets:
                 raise ContractError(f"merges: {source!r} counts as {target!r}, itself merged; name the final organ")
         for new in self.new.organs:
             for old in self.old.organs:
-                if new.same_as(old):
+                if new.same_as(old) and self.merges.get(old.id) != new.id:
                     raise ContractError(
                         f"organ {new.id!r} ({new.name}) of the dataset is known to the teacher already, as {old.id!r}; "
-                        "leave it out of the dataset or choose another teacher"
+                        f"to learn it anew from the labels give --merge {old.id}={new.id}, else leave it out of the "
+                        "dataset or choose another teacher"
                     )
 
     @functools.cached_property
     def student(self) -> LabelSpace:
         """The student's organs: the teacher's that are not merged away, then the new ones."""
         return LabelSpace((*(organ for organ in self.old.organs if organ.id not in self.merges), *self.new.organs))
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """The teacher's organs that count as a new one."""
+        return tuple(source for source, target in self.merges.items() if target in self.new.ids)
 
     @property
     def old_count(self) -> int:
@@ -194,5 +202,7 @@ class LabelTransition:
 
     @functools.cached_property
     def teacher_to_student(self) -> tuple[int, ...]:
-        """The student's channel for each of the teacher's 1 + len(old) channels; background stays 0."""
-        return (0, *(self.student.index(self.merges.get(organ_id, organ_id)) for organ_id in self.old.ids))
+        """The student's channel for each of the teacher's 1 + len(old) channels; of background and `replaced`: 0."""
+        merged = (self.merges.get(organ_id, organ_id) for organ_id in self.old.ids)
+        places = zip(self.old.ids, merged, strict=True)
+        return (0, *(0 if old in self.replaced else self.student.index(organ_id) for old, organ_id in places))

@@ -34,6 +34,8 @@ PATIENT_AND_STUDY = (
 )  # fmt: skip
 # Said of the source only where it says so itself: whether it was de-identified, and lost anything by compression.
 IF_STATED = ("PatientIdentityRemoved", "DeidentificationMethod")
+# In the names of those kinds of image that hold many frames, each with a place of its own.
+MANY_FRAMES = ("Enhanced", "Multi-frame", "3D", "Tomosynthesis", "Tomography")
 LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 
@@ -65,9 +67,7 @@ def read_source(path: Path) -> SourceSeries:
     """
     check_dicom_writing()
     if not path.is_dir() and (image_suffix(path) is not None or not has_dicom_mark(path)):
-        raise ImageError(
-            f"{path}: is no DICOM series, as a DICOM export needs; give the folder of the scan's slices"
-        )
+        raise ImageError(f"{path}: is no DICOM series, as a DICOM export needs; give the folder of the scan's slices")
     files = read_folder(path) if path.is_dir() else [read_dicom_file(path)]
     header, slices = read_series(path, files)
     with silent_libraries():
@@ -88,11 +88,10 @@ def read_source(path: Path) -> SourceSeries:
 
 
 def on_source_planes(path: Path, volume: Volume, source: SourceSeries) -> np.ndarray:
-    """The voxels of a result, each on the source's plane, row and column at its place in the patient; planes as
-    in `source.images`.
+    """The voxels of a result on the planes, rows and columns that the source has at their places in the patient.
 
-    The result's axes may run in another order or the other way round. Raises ImageError, in the name of `path`, for a
-    result of another grid.
+    volume: its axes may run in another order or the other way round. Returns: planes in the order of `source.images`;
+    a view where it can be one. Raises ImageError, in the name of `path`, for another grid.
     """
     to_result = np.linalg.inv(volume.affine) @ source.header.affine  # from index x, y, z of the source
     turn = np.rint(to_result[:3, :3]).astype(int)
@@ -157,7 +156,7 @@ def _check_kind(path: Path, first: "Dataset", *, one_file: bool, all_single: boo
     """Whether the files have as many frames as their kind allows: otherwise no frame could be referred to."""
     from pydicom.uid import UID
 
-    multi_frame = "Enhanced" in UID(first.SOPClassUID).name or "Multi-frame" in UID(first.SOPClassUID).name
+    multi_frame = any(word in UID(first.SOPClassUID).name for word in MANY_FRAMES)
     if multi_frame != one_file or not (one_file or all_single):
         raise ImageError(
             f"{path}: its files do not have the frames that their kind of image has, so that nothing can refer to "
@@ -231,9 +230,16 @@ def _carried(found: "Dataset") -> "Dataset":
     carried = Dataset()
     carried.SpecificCharacterSet = "ISO_IR 192"
     for name in (*PATIENT_AND_STUDY, *(name for name in IF_STATED if name in found)):
-        value = found.get(name)
-        setattr(carried, name, "" if value is None else str(value))
+        setattr(carried, name, _text(found.get(name)))
     return carried
+
+
+def _text(value: Any) -> str:
+    from pydicom.multival import MultiValue
+
+    if isinstance(value, MultiValue):  # a backslash where the standard has one value
+        return "\\".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _shown(grid: Header | Volume) -> str:

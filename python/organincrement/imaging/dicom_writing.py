@@ -101,6 +101,7 @@ def write_dicom_uncertainty(path: Path, uncertainty: Volume, source: SourceSerie
             series_description=f"Uncertainty of the segmentation, {RESEARCH_ONLY}", **_made(made_by),
         )  # fmt: skip
         made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anywhere()]
+        _in_order_of_place(made)
         _save(made, source, path)
 
 
@@ -159,6 +160,21 @@ def _private_scheme() -> Any:
     from highdicom.base import CodingSchemeIdentificationItem
 
     return CodingSchemeIdentificationItem(designator=PRIVATE_SCHEME, name="Organs and quantities of OrganIncrement")
+
+
+def _in_order_of_place(made: "Dataset") -> None:
+    """Frames along rows × columns: dcmqi, by which Slicer reads maps, takes them as the slices whatever they say."""
+    axes = made.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient
+    normal = np.cross(*np.array(axes, float).reshape(2, 3))
+    frames = list(made.PerFrameFunctionalGroupsSequence)
+    places_mm = np.array([frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames], float)
+    order = np.argsort(places_mm @ normal)
+    pixels = memoryview(made.FloatPixelData)
+    size = len(pixels) // len(frames)
+    made.FloatPixelData = b"".join(pixels[frame * size : (frame + 1) * size] for frame in order)
+    for number, frame in enumerate(order, 1):
+        frames[frame].FrameContentSequence[0].DimensionIndexValues = [number]
+    made.PerFrameFunctionalGroupsSequence = [frames[frame] for frame in order]
 
 
 def _anywhere() -> "Dataset":

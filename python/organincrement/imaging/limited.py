@@ -21,11 +21,15 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the process may take; memory is address space, not enforced on Windows and macOS, where time still is."""
+    """What the process may take; memory is address space, not enforced on Windows and macOS, where time still is.
+
+    wall_s: by the clock. cpu_s: of computing, where that is to be less: on a busy computer little work takes long.
+    """
 
     memory_bytes: int = 2 * 2**30
     wall_s: float = 60.0
     file_bytes: int = 16 * 2**30
+    cpu_s: float | None = None
 
 
 class LimitError(RuntimeError):

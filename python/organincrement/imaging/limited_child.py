@@ -44,13 +44,13 @@ def main() -> None:
     os._exit(0)
 
 
-def set_limits(*, memory_bytes: int, wall_s: float, file_bytes: int) -> None:
+def set_limits(*, memory_bytes: int, wall_s: float, file_bytes: int, cpu_s: float | None = None) -> None:
     """Limit this process for good: address space, computing time, size of files, no core dump, an end by the clock."""
     try:
         import resource
     except ImportError:  # Windows has none of these; the parent still watches the clock.
         return
-    seconds = math.ceil(wall_s + SPARE_S)
+    seconds = math.ceil(wall_s + SPARE_S if cpu_s is None else cpu_s)
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, seconds),

@@ -14,13 +14,14 @@ def normalise(array_DHW: np.ndarray, normalisation: Normalisation, mask_DHW: np.
 
     ct: clip to `clip_hu`, then (x - mean) / std with the given mean and std; zscore: (x - mean) / std of this scan;
     none: unchanged.
-    Args: mask_DHW: of a masked zscore the voxels that it looks at and changes; None: `inside` of this array.
+    Args: mask_DHW: of a masked zscore the voxels that it looks at, the others becoming 0; None: `inside` of this array.
     """
     result_DHW = array_DHW.astype(np.float32)
     if normalisation.masked:
         mask_DHW = inside(array_DHW) if mask_DHW is None else mask_DHW
         if mask_DHW.any():
             result_DHW[mask_DHW] = normalise(result_DHW[mask_DHW], Normalisation(kind="zscore"))
+        result_DHW[~mask_DHW] = 0  # beside a mask that was resampled, values are not
         return result_DHW
     if normalisation.kind == "none":
         return result_DHW

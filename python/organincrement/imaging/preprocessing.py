@@ -7,10 +7,17 @@ import numpy as np
 
 from organincrement.contract.model import Preprocessing
 from organincrement.imaging.conventions import CONVENTIONS, Convention
+from organincrement.imaging.first_voxel import Steps, shape_from_first_voxel
 from organincrement.imaging.geometry import to_orientation
 from organincrement.imaging.header import Header
 from organincrement.imaging.normalisation import inside, normalise
-from organincrement.imaging.resampling import axis_apart, resample, resample_apart, resample_masks, shape_at_spacing
+from organincrement.imaging.resampling import (
+    axis_apart,
+    resample,
+    resample_apart,
+    resample_masks,
+    shape_at_spacing,
+)
 from organincrement.imaging.volume import Volume
 
 Shape = tuple[int, int, int]
@@ -22,18 +29,22 @@ class NetworkGrid:
     """A scan as the network sees it, axes in the model's order.
 
     image_DHW: float32, what the windows cover, widened to the patch. offset: of its first voxel in the full grid
-    (negative where it was widened beyond). full_shape: of the uncropped network grid. place: the part of the scan that
+    (negative where it was widened beyond). inside: the part of the full grid where the network's answer counts; around
+    it is background. full_shape: of the uncropped network grid. place: the part of the scan that
     this grid is of; output_shape: its shape. scan_shape: of the scan itself. apart: the axis along which the output
-    takes the nearest slice.
+    takes the nearest slice. steps: how far the scan's voxels lie apart in those of this grid, the first on the first;
+    None: the two have the same edges.
     """
 
     image_DHW: np.ndarray
     offset: Shape
+    inside: Box
     full_shape: Shape
     output_shape: Shape
     place: Box
     scan_shape: Shape
     apart: int | None = None
+    steps: Steps = None
 
 
 def to_network_grid(image: Volume, preprocessing: Preprocessing, *, minimum_shape: Shape) -> NetworkGrid:
@@ -41,19 +52,34 @@ def to_network_grid(image: Volume, preprocessing: Preprocessing, *, minimum_shap
     rules = CONVENTIONS[preprocessing.convention]
     scan = _on_grid(image, preprocessing, rules)
     full = scan.image_DHW
-    low, high = tissue_box(full) if rules.region == "tissue" else (np.zeros(3, int), np.array(full.shape))
+    low, high = tissue_box(full) if rules.region == "tissue" else _ends(scan.box)
     short = [max(0, m - (b - a)) for m, a, b in zip(minimum_shape, low, high, strict=True)]
-    start = [_slide(a - s // 2, a, b, s, n) for a, b, s, n in zip(low, high, short, full.shape, strict=True)]
+    start = [a - s // 2 for a, s in zip(low, short, strict=True)]
+    if rules.region == "tissue":
+        start = [_slide(*where) for where in zip(start, low, high, short, full.shape, strict=True)]
     stop = [o + (b - a) + s for o, a, b, s in zip(start, low, high, short, strict=True)]
     pad = [(max(0, -o), max(0, e - n)) for o, e, n in zip(start, stop, full.shape, strict=True)]
     inside_grid = tuple(slice(max(0, o), min(e, n)) for o, e, n in zip(start, stop, full.shape, strict=True))
     beyond = float(full.min()) if rules.padding == "lowest" else 0.0
     widened = np.pad(full[inside_grid], pad, constant_values=beyond)
+    counts = scan.box if rules.region == "nonzero-on-grid" else inside_grid
+    back = (scan.spacing_mm, scan.target_mm) if rules.back_by_scan else (scan.target_mm, scan.spacing_mm)
     return NetworkGrid(
-        image_DHW=np.ascontiguousarray(widened), offset=tuple(start), full_shape=full.shape,  # type: ignore[arg-type]
+        image_DHW=np.ascontiguousarray(widened), offset=tuple(map(int, start)), inside=counts, full_shape=full.shape,  # type: ignore[arg-type]
         output_shape=tuple(s.stop - s.start for s in scan.place), place=scan.place, scan_shape=scan.shape,  # type: ignore[arg-type]
-        apart=axis_apart(scan.target_mm, scan.spacing_mm, rules.separate_above),
+        apart=axis_apart(*back, _separate_above(preprocessing, rules)),
+        steps=_steps(scan.target_mm, scan.spacing_mm, rules),
     )  # fmt: skip
+
+
+def _separate_above(preprocessing: Preprocessing, rules: Convention) -> float | None:
+    if preprocessing.slice_by_slice == "rule":
+        return rules.separate_above
+    return 0.0 if preprocessing.slice_by_slice == "always" else None
+
+
+def _ends(box: Box) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([s.start for s in box]), np.array([s.stop for s in box])
 
 
 def _slide(start: int, low: int, high: int, short: int, size: int) -> int:
@@ -73,12 +99,13 @@ def preprocess_pair(image: Volume, labels: Volume, preprocessing: Preprocessing)
     full = scan.image_DHW
     turned = to_orientation(labels, preprocessing.orientation).array_DHW.transpose(preprocessing.axis_order)
     if rules.labels == "nearest":
-        on_grid = resample(turned[scan.place], full.shape, kind="nearest")
+        corners, steps = rules.alignment == "corners", _steps(scan.spacing_mm, scan.target_mm, rules)
+        on_grid = resample(turned[scan.place], full.shape, kind="nearest", corners=corners, steps=steps)
     else:
-        apart = axis_apart(scan.spacing_mm, scan.target_mm, rules.separate_above)
+        apart = axis_apart(scan.spacing_mm, scan.target_mm, _separate_above(preprocessing, rules))
         on_grid = resample_masks(turned[scan.place], full.shape, apart)
     if rules.region != "tissue":
-        return full, on_grid
+        return full[scan.box], on_grid[scan.box]
     low, high = tissue_box(full)
     marked = np.argwhere(on_grid > 0)
     if len(marked):
@@ -101,14 +128,25 @@ def grid_shape(shape: Shape, spacing_mm: tuple[float, float, float], preprocessi
 
 
 def _shape_on_grid(shape: Sequence[int], spacing_mm: Sequence[float], preprocessing: Preprocessing) -> Shape:
-    target_mm = _target_mm(spacing_mm, preprocessing)
-    ratio_first = CONVENTIONS[preprocessing.convention].ratio_first
-    return shape_at_spacing(shape, spacing_mm, target_mm, ratio_first=ratio_first)
+    rules, target_mm = CONVENTIONS[preprocessing.convention], _target_mm(spacing_mm, preprocessing)
+    if rules.alignment == "first-voxel":
+        return shape_from_first_voxel(shape, spacing_mm, target_mm)
+    return shape_at_spacing(shape, spacing_mm, target_mm, ratio_first=rules.ratio_first)
+
+
+def _steps(from_mm: Sequence[float], to_mm: Sequence[float], rules: Convention) -> Steps:
+    """How far voxels at the second spacing lie apart in those at the first, where the first voxels are aligned."""
+    if rules.alignment != "first-voxel":
+        return None
+    return tuple(to / of for of, to in zip(from_mm, to_mm, strict=True))
 
 
 def _target_mm(spacing_mm: Sequence[float], preprocessing: Preprocessing) -> tuple[float, ...]:
-    kept, wanted = preprocessing.keep_axes, preprocessing.spacing_mm
-    return tuple(spacing_mm[axis] if axis in kept else wanted[axis] for axis in range(3))
+    kept, near_mm = preprocessing.keep_axes, CONVENTIONS[preprocessing.convention].snap_mm
+    return tuple(
+        own if axis in kept or abs(own - wanted) <= near_mm else wanted
+        for axis, (own, wanted) in enumerate(zip(spacing_mm, preprocessing.spacing_mm, strict=True))
+    )
 
 
 def tissue_box(normalised_DHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,9 +174,13 @@ def nonzero_box(array_DHW: np.ndarray) -> Box:
 
 @dataclass(frozen=True, kw_only=True)
 class _OnGrid:
-    """A part of a scan on the network's grid, normalised; `place`, `shape` of the scan and spacings: network axes."""
+    """A part of a scan on the network's grid, normalised; `place`, `shape` of the scan and spacings: network axes.
+
+    box: what of the grid is normalised; around it is 0.
+    """
 
     image_DHW: np.ndarray
+    box: Box
     place: Box
     shape: Shape
     spacing_mm: tuple[float, ...]
@@ -153,22 +195,49 @@ def _on_grid(image: Volume, preprocessing: Preprocessing, rules: Convention) -> 
     place = nonzero_box(array) if rules.region == "nonzero" else whole
     part = array[place]
     shape, target_mm = _shape_on_grid(part.shape, spacing_mm, preprocessing), _target_mm(spacing_mm, preprocessing)
-    apart = axis_apart(spacing_mm, target_mm, rules.separate_above)
+    apart = axis_apart(spacing_mm, target_mm, _separate_above(preprocessing, rules))
+    steps = _steps(spacing_mm, target_mm, rules)
 
     def moved(values_DHW: np.ndarray) -> np.ndarray:
-        kind, within = preprocessing.image_resampling, rules.within_input
+        kind, within, corners = preprocessing.image_resampling, rules.within_input, rules.alignment == "corners"
         if apart is None:
-            return resample(values_DHW, shape, kind=kind, antialias=rules.antialias, within_input=within)
+            grid = resample(
+                values_DHW, shape, kind=kind, antialias=rules.antialias, within_input=within, corners=corners,
+                steps=steps,
+            )  # fmt: skip
+            return _cut_to_whole(grid) if rules.whole_numbers and shape != values_DHW.shape else grid
         return resample_apart(values_DHW, shape, apart, kind=kind, within_input=within)
 
+    box = tuple(slice(0, n) for n in shape)
     # what is 0 is no longer 0 once it is resampled
-    mask = inside(part) if preprocessing.normalisation.masked else None
-    if preprocessing.order == "normalise-then-resample":
-        grid = moved(normalise(part, preprocessing.normalisation, mask))
+    mask = inside(part) if preprocessing.normalisation.masked and rules.fills_holes else None
+    if rules.region == "nonzero-on-grid":
+        on_grid = moved(part)
+        box, grid = nonzero_box(on_grid), np.zeros(shape, np.float32)
+        grid[box] = normalise(on_grid[box], preprocessing.normalisation)
+    elif preprocessing.order == "normalise-then-resample":
+        grid = moved(_normalised(part, preprocessing, rules, mask))
     else:
-        mask = None if mask is None else resample(mask, shape, kind="nearest")
-        grid = normalise(moved(part), preprocessing.normalisation, mask)
+        if mask is not None and rules.labels == "one-hot":
+            mask = resample_masks(mask.astype(np.uint8), shape, apart).astype(bool)
+        elif mask is not None:
+            mask = resample(mask, shape, kind="nearest")
+        grid = _normalised(moved(part), preprocessing, rules, mask)
     return _OnGrid(
-        image_DHW=np.ascontiguousarray(grid, dtype=np.float32), place=place, shape=array.shape,  # type: ignore[arg-type]
+        image_DHW=np.ascontiguousarray(grid, dtype=np.float32), box=box, place=place, shape=array.shape,  # type: ignore[arg-type]
         spacing_mm=spacing_mm, target_mm=target_mm,
     )  # fmt: skip
+
+
+def _normalised(
+    values_DHW: np.ndarray, preprocessing: Preprocessing, rules: Convention, mask_DHW: np.ndarray | None
+) -> np.ndarray:
+    if preprocessing.normalisation.masked and not rules.fills_holes:
+        mask_DHW = values_DHW != 0
+    return normalise(values_DHW, preprocessing.normalisation, mask_DHW)
+
+
+def _cut_to_whole(values_DHW: np.ndarray) -> np.ndarray:
+    """Towards 0; a hair further out first: interpolated whole numbers lie beside themselves by their rounding."""
+    whole: np.ndarray = np.trunc(values_DHW + np.copysign(np.float32(1e-3), values_DHW))
+    return whole

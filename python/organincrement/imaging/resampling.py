@@ -1,4 +1,4 @@
-"""Resampling to another number of voxels over the same extent (edges stay, voxel centres move).
+"""Resampling to another number of voxels over the same extent (edges stay, voxel centres move), unless told otherwise.
 
 The half-pixel convention of scikit-image and nnU-Net. Interpolation is scipy's; because it acts on each axis by itself
 and is linear, it is applied as one matrix per axis, many times faster on whole scans than `scipy.ndimage.zoom`.
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import SimpleITK as sitk
 from scipy import ndimage
 
+from organincrement.imaging.first_voxel import Steps, resample_from_first_voxel
 from organincrement.imaging.volume import Volume
 
 Kind = Literal["linear", "cubic", "nearest"]
@@ -19,22 +19,34 @@ ORDER = {"linear": 1, "cubic": 3}
 
 
 def resample(
-    array_DHW: np.ndarray, shape_DHW: Sequence[int], *, kind: Kind, antialias: bool = True, within_input: bool = False
+    array_DHW: np.ndarray,
+    shape_DHW: Sequence[int],
+    *,
+    kind: Kind,
+    antialias: bool = True,
+    within_input: bool = False,
+    corners: bool = False,
+    steps: Steps = None,
 ) -> np.ndarray:
     """Resample to another shape; beyond the edge the outermost voxel goes on.
 
     array_DHW: any scalar type; three axes, or any number with a matching `shape_DHW`. kind: nearest keeps the type and
     every value (labels); linear and cubic (B-spline) give float32. antialias: before an axis shrinks by a factor f,
     smooth along it with a Gaussian of sigma (f - 1) / 2 voxels, as scikit-image; not for nearest. within_input: no
-    value beyond the lowest and highest of the input, where a cubic overshoots.
+    value beyond the lowest and highest of the input, where a cubic overshoots. corners: the centres of the outermost
+    voxels stay, not the edges of the grid. steps: nor do these, but the first voxel's centre, and the new voxels lie so
+    many old ones apart along each axis; without smoothing, and not by a cubic.
     Raises ValueError for another number of axes, a size below one, or an unknown kind.
     """
     if len(shape_DHW) != array_DHW.ndim or min(shape_DHW) < 1:
         raise ValueError(f"cannot resample {array_DHW.shape} voxels to {tuple(shape_DHW)}")
+    if steps is not None:
+        return resample_from_first_voxel(array_DHW, shape_DHW, kind, steps)
     if kind == "nearest":
         for axis, size in enumerate(shape_DHW):
             if size != array_DHW.shape[axis]:
-                array_DHW = array_DHW.take(_nearest_indices(array_DHW.shape[axis], size), axis)
+                taken = corner_slices if corners else _nearest_indices
+                array_DHW = array_DHW.take(taken(array_DHW.shape[axis], size), axis)
         return np.ascontiguousarray(array_DHW)
     if kind not in ORDER:
         raise ValueError(f"{kind!r} is no interpolation; use linear, cubic or nearest")
@@ -42,7 +54,8 @@ def resample(
     # Shrinking axes first: every later step has less to do.
     for axis in sorted(range(result.ndim), key=lambda axis: shape_DHW[axis] / array_DHW.shape[axis]):
         if shape_DHW[axis] != result.shape[axis]:
-            result = _apply(_matrix(result.shape[axis], int(shape_DHW[axis]), ORDER[kind], antialias), result, axis)
+            matrix = _matrix(result.shape[axis], int(shape_DHW[axis]), ORDER[kind], antialias, not corners)
+            result = _apply(matrix, result, axis)
     if within_input and result.shape != array_DHW.shape:
         np.clip(result, array_DHW.min(), array_DHW.max(), out=result)
     return result.copy() if result is array_DHW else result
@@ -68,6 +81,12 @@ def resample_apart(
 def nearest_slices(old: int, new: int) -> np.ndarray:
     """Which of the old slices each new one takes, by scipy's arithmetic of a coordinate map of order 0."""
     places = np.clip(old / new * (np.arange(new) + 0.5) - 0.5, 0, old - 1)
+    return np.minimum(np.floor(places + 0.5).astype(np.intp), old - 1)
+
+
+def corner_slices(old: int, new: int) -> np.ndarray:
+    """Which of the old slices each new one takes where the first and the last stay, by scipy's zoom of order 0."""
+    places = np.arange(new) * ((old - 1) / (new - 1) if new > 1 else 1.0)
     return np.minimum(np.floor(places + 0.5).astype(np.intp), old - 1)
 
 
@@ -130,6 +149,8 @@ def resample_volume(volume: Volume, shape_DHW: tuple[int, int, int], *, kind: Ki
 
 def onto_grid(volume: Volume, like: Volume, *, kind: Literal["linear", "nearest"], outside: float = 0) -> Volume:
     """A volume looked up on the grid of another, wherever both lie; voxels of `like` outside `volume` get `outside`."""
+    import SimpleITK as sitk
+
     interpolator = sitk.sitkNearestNeighbor if kind == "nearest" else sitk.sitkLinear
     moved = sitk.Resample(
         volume.to_sitk(),
@@ -157,12 +178,12 @@ def _apply(matrix: np.ndarray, array: np.ndarray, axis: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _matrix(old: int, new: int, order: int, antialias: bool) -> np.ndarray:
+def _matrix(old: int, new: int, order: int, antialias: bool, edges: bool) -> np.ndarray:
     """The (new, old) float32 matrix of scipy's 1-D smoothing and zoom: its columns are the images of unit impulses."""
     impulses = np.eye(old)
     if antialias and new < old:
         impulses = ndimage.gaussian_filter1d(impulses, (old / new - 1) / 2, axis=1, mode="nearest")
-    columns = [ndimage.zoom(row, new / old, order=order, mode="nearest", grid_mode=True) for row in impulses]
+    columns = [ndimage.zoom(row, new / old, order=order, mode="nearest", grid_mode=edges) for row in impulses]
     matrix = np.stack(columns, axis=1).astype(np.float32)
     matrix.setflags(write=False)
     return matrix

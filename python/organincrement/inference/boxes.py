@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from organincrement.imaging.resampling import nearest_slices
+from organincrement.imaging.first_voxel import nearest_from_first, places_from_first
+from organincrement.imaging.resampling import corner_slices, nearest_slices
 from organincrement.inference.windows import Box
 
 
@@ -14,17 +15,24 @@ from organincrement.inference.windows import Box
 class AxisMap:
     """How output voxels along one axis read a source of `source_size` voxels.
 
-    Linearly, or each the nearest one; the edges of the two grids are aligned, and beyond its edge the source goes on as
-    it ends.
+    Linearly, or each the nearest one; the edges of the two grids are aligned, or the centres of their outermost voxels
+    (corners), or where there is a `step` their first voxels, the output's being so many of the source's apart. Beyond
+    its edge the source goes on as it ends.
     """
 
     source_size: int
     output_size: int
     nearest: bool = False
+    corners: bool = False
+    step: float | None = None
+
+    @property
+    def _same(self) -> bool:
+        return self.source_size == self.output_size and self.step in (None, 1)
 
     def source_range(self, output: slice) -> slice:
         """The source voxels that these output voxels read."""
-        if self.source_size == self.output_size:
+        if self._same:
             return output
         if self.nearest:
             taken = self._taken(output)
@@ -34,7 +42,7 @@ class AxisMap:
 
     def interpolate(self, values: Tensor, axis: int, output: slice, first: int) -> Tensor:
         """Read `output` voxels from values that hold the source from voxel `first` on along `axis`."""
-        if self.source_size == self.output_size:
+        if self._same:
             return values.narrow(axis, output.start - first, output.stop - output.start)
         if self.nearest:
             return values.index_select(axis, (self._taken(output) - first).to(values.device))
@@ -45,12 +53,19 @@ class AxisMap:
         return torch.lerp(near, far, share.to(values).reshape(weight_shape))
 
     def _taken(self, output: slice) -> Tensor:
-        return torch.from_numpy(nearest_slices(self.source_size, self.output_size)[output])
+        if self.step is not None:
+            return torch.from_numpy(nearest_from_first(self.source_size, self.output_size, self.step)[output])
+        taken = corner_slices if self.corners else nearest_slices
+        return torch.from_numpy(taken(self.source_size, self.output_size)[output])
 
     def _taps(self, output: slice) -> tuple[Tensor, Tensor, Tensor]:
-        position = (
-            torch.arange(output.start, output.stop, dtype=torch.float64) + 0.5
-        ) * self.source_size / self.output_size - 0.5
+        position = torch.arange(output.start, output.stop, dtype=torch.float64)
+        if self.step is not None:
+            position = torch.from_numpy(places_from_first(self.source_size, self.output_size, self.step)[output])
+        elif self.corners:
+            position = position * (self.source_size - 1) / max(self.output_size - 1, 1)
+        else:
+            position = (position + 0.5) * self.source_size / self.output_size - 0.5
         position = position.clamp(0, self.source_size - 1)
         low = position.floor().long()
         return low, (low + 1).clamp_max(self.source_size - 1), (position - low).float()

@@ -5,6 +5,7 @@ tie. An anomaly whose host is that winner replaces it at any probability; any ot
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,9 +26,13 @@ class Claim:
 
 
 class Merger:
-    """Takes claims one by one, in the order in which they were learned; only those with anomalies are kept."""
+    """Takes claims one by one, in the order in which they were learned; only those with anomalies are kept.
 
-    def __init__(self) -> None:
+    Args: rule: "confidence": as above; "last": a later claim always paints over an earlier one, whatever it is of.
+    """
+
+    def __init__(self, rule: Literal["confidence", "last"] = "confidence") -> None:
+        self._rule = rule
         self._anomalies: list[tuple[int, Claim]] = []
         self._number = 0
 
@@ -39,8 +44,9 @@ class Merger:
             self._doubt = torch.zeros_like(claim.doubt)
             self._most_doubt = claim.doubt.clone()
             self._source = torch.full_like(claim.labels, torch.iinfo(claim.labels.dtype).max)
-        plain = claim.confidence > self._confidence  # strictly: the earlier keeps a tie
-        if claim.hosts is not None:
+        # strictly: the earlier keeps a tie
+        plain = claim.labels > 0 if self._rule == "last" else claim.confidence > self._confidence
+        if claim.hosts is not None and self._rule == "confidence":
             plain &= claim.hosts == 0
             self._anomalies.append((self._number, claim))
         self._take(plain, self._number, claim)

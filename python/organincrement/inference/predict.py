@@ -1,7 +1,7 @@
 """Segmenting one scan: canonical grid in, original grid out, a memory budget in between."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,17 +11,18 @@ from torch import Tensor, nn
 
 from organincrement.contract.model import Inference, ModelManifest
 from organincrement.imaging.body_axis import places_along_body_mm
-from organincrement.imaging.conventions import CONVENTIONS
+from organincrement.imaging.conventions import CONVENTIONS, Convention
 from organincrement.imaging.geometry import like_original
 from organincrement.imaging.perturbation import perturb
-from organincrement.imaging.preprocessing import NetworkGrid, to_network_grid
+from organincrement.imaging.preprocessing import to_network_grid
 from organincrement.imaging.volume import Volume
-from organincrement.inference.boxes import AxisMap, parts, split
+from organincrement.inference.boxes import AxisMap, parts
 from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.inference.merging import Claim
 from organincrement.inference.readout import Readout
 from organincrement.inference.reduce import as_percent
-from organincrement.inference.windows import Box, Windows, average_windows
+from organincrement.inference.tiles import axis_maps, tiles
+from organincrement.inference.windows import Box, Windows, average_windows, mirror_sets
 
 UncertaintyKind = Literal["none", "entropy", "perturbation"]
 
@@ -106,17 +107,22 @@ def predict_volume(
     grid = to_network_grid(image, manifest.preprocessing, minimum_shape=tuple(manifest.inference.patch))
     readout = Readout.of(manifest.head, manifest.label_space)
     rules, asked = CONVENTIONS[manifest.preprocessing.convention], manifest.inference
-    windows = Windows(shape=grid.image_DHW.shape, patch=tuple(asked.patch), step=asked.step, rules=rules)  # type: ignore[arg-type]
+    windows = Windows(
+        shape=grid.image_DHW.shape, patch=tuple(asked.patch), step=asked.step, rules=rules,  # type: ignore[arg-type]
+        even=asked.window == "constant",
+    )  # fmt: skip
     channels = readout.channels * (2 if settings.uncertainty == "perturbation" else 1)
     whole = np.zeros(grid.scan_shape, np.uint8 if readout.classes <= 256 else np.uint16)
     whole_percent = np.zeros(grid.scan_shape, np.uint8) if settings.uncertainty != "none" else None
     labels, percent = whole[grid.place], None if whole_percent is None else whole_percent[grid.place]
-    source, axes = torch.from_numpy(grid.image_DHW), _axis_maps(grid)
-    tiles = list(_tiles(grid, axes, settings.budget_bytes // (4 * channels)))
-    predict = _window_predictor(network, manifest, readout, settings, sum(windows.count(tile.box) for tile in tiles))
+    source, axes = torch.from_numpy(grid.image_DHW), axis_maps(grid, manifest.preprocessing)
+    boxes = list(tiles(grid, axes, settings.budget_bytes // (4 * channels)))
+    predict = _window_predictor(network, manifest, readout, settings, sum(windows.count(tile.box) for tile in boxes))
     places_mm = _places_mm(image, manifest, grid.place) if readout.has_ranges else None
-    for tile in tiles:
+    for tile in boxes:
         mean = average_windows(source, windows, tile.box, predict, channels, device, settings.between)
+        if asked.average == "logits" and _as_p(asked):
+            mean[: readout.channels] = readout.probabilities(mean[: readout.channels], 1.0)
         mean = _with_surroundings(mean, tile.inside, tile.read, _certain_background(manifest, readout))
         held = _Held(mean=mean, axes=axes, read=tile.read)
         for part in parts(tile.output, settings.budget_bytes // _reduction_bytes(readout)):
@@ -129,13 +135,6 @@ def predict_volume(
         labels_DHW=_back(whole, image, manifest),
         uncertainty_DHW=None if whole_percent is None else _back(whole_percent, image, manifest),
         device=device,
-    )
-
-
-def _axis_maps(grid: NetworkGrid) -> tuple[AxisMap, ...]:
-    return tuple(
-        AxisMap(source_size=source, output_size=output, nearest=axis == grid.apart)
-        for axis, (source, output) in enumerate(zip(grid.full_shape, grid.output_shape, strict=True))
     )
 
 
@@ -153,37 +152,15 @@ def _back(array_DHW: np.ndarray, image: Volume, manifest: ModelManifest) -> np.n
     return np.ascontiguousarray(like_original(untransposed, image, manifest.preprocessing.orientation))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tile:
-    """A box of the output, the voxels of the network's grid that it reads, those with tissue, and these in the scan."""
-
-    output: Box
-    read: Box
-    inside: Box
-    box: Box
-
-
-def _tiles(grid: NetworkGrid, axes: tuple[AxisMap, ...], most_voxels: int) -> Iterator[_Tile]:
-    """The output in tiles; those without tissue are left out."""
-    for output in split(grid.output_shape, grid.full_shape, most_voxels):
-        read = tuple(axis.source_range(o) for axis, o in zip(axes, output, strict=True))
-        inside = _tissue_part(grid, read)
-        if inside is not None:
-            box = tuple(slice(s.start - o, s.stop - o) for s, o in zip(inside, grid.offset, strict=True))
-            yield _Tile(output=output, read=read, inside=inside, box=box)  # type: ignore[arg-type]
-
-
-def _tissue_part(grid: NetworkGrid, read: tuple[slice, ...]) -> Box | None:
-    """The part of the voxels read that lies in the grid's box of tissue; None where none does."""
-    ends = [min(o + n, full) for o, n, full in zip(grid.offset, grid.image_DHW.shape, grid.full_shape, strict=True)]
-    part = [slice(max(r.start, o, 0), min(r.stop, end)) for r, o, end in zip(read, grid.offset, ends, strict=True)]
-    return tuple(part) if all(p.stop > p.start for p in part) else None  # type: ignore[return-value]
-
-
 def _certain_background(manifest: ModelManifest, readout: Readout) -> Tensor:
     """What is averaged, logits or probabilities, and the mean under perturbation, of a voxel that is background."""
     p = readout.background_probabilities()
-    return torch.cat([p if manifest.inference.average == "probabilities" else readout.background_logits(), p])
+    return torch.cat([p if _as_p(manifest.inference) else readout.background_logits(), p])
+
+
+def _as_p(asked: Inference) -> bool:
+    """Whether it is probabilities that are resampled."""
+    return "probabilities" in (asked.average, asked.resampled)
 
 
 def _with_surroundings(mean: Tensor, inside: Box, read: tuple[slice, ...], certain: Tensor) -> Tensor:
@@ -223,7 +200,7 @@ def _reduce(
 ) -> Claim:
     def logits(channel: int) -> Tensor:
         values = held.resampled(channel, output)
-        return values if asked.average == "logits" else readout.as_logits(values, channel)
+        return readout.as_logits(values, channel) if _as_p(asked) else values
 
     def probabilities(channel: int) -> Tensor:
         return held.resampled(readout.channels + channel, output)
@@ -236,7 +213,8 @@ def _window_predictor(
 ) -> Callable[[Tensor, int], Tensor]:
     """What is averaged of a window, logits or probabilities; with perturbation, also the mean probabilities over Q
     perturbed copies of it."""
-    mirrors, as_p = _mirror_sets(manifest.inference.mirror_axes), manifest.inference.average == "probabilities"
+    mirrors, as_p = mirror_sets(manifest.inference.mirror_axes), manifest.inference.average == "probabilities"
+    rules = CONVENTIONS[manifest.preprocessing.convention]
     temperature, asked = manifest.inference.temperature, manifest.uncertainty.perturbations
     copies = asked if asked > 0 else _PERTURBATIONS
     runs = window_count * (1 + copies if settings.uncertainty == "perturbation" else 1)
@@ -247,7 +225,7 @@ def _window_predictor(
         return readout.probabilities(logits_CDHW, 1.0) if as_p else logits_CDHW
 
     def mirrored(x_11DHW: Tensor) -> Tensor:
-        with torch.autocast(x_11DHW.device.type, settings.autocast, enabled=settings.autocast is not None):
+        with _precision(rules, settings, x_11DHW.device.type):
             total = sum(
                 answer(x_11DHW.flip([axis + 1 for axis in axes])).flip(axes) if axes else answer(x_11DHW)
                 for axes in mirrors
@@ -272,8 +250,9 @@ def _window_predictor(
     return predict
 
 
-def _mirror_sets(axes: tuple[int, ...] | list[int]) -> list[tuple[int, ...]]:
-    sets: list[tuple[int, ...]] = [()]
-    for axis in axes:
-        sets += [(*chosen, axis + 1) for chosen in sets]  # of (C, D, H, W)
-    return sets
+def _precision(rules: Convention, settings: PredictionSettings, device: str) -> torch.autocast:
+    """In which the network works; as its own tool has it, because small organs are a matter of single voxels."""
+    chosen = settings.autocast
+    if rules.precision != "fastest":
+        chosen = torch.float16 if rules.precision == "mixed" and device == "cuda" else None
+    return torch.autocast(device, chosen, enabled=chosen is not None)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from organincrement.contract.channels import ChannelGroup, channel_count, channel_groups
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.model import Head
+from organincrement.contract.model import Head, MultiHead
 from organincrement.inference.body_range import ChannelOf, vetoed_logits, vetoed_probabilities
 from organincrement.inference.merging import Claim, Merger
 from organincrement.inference.reduce import entropy_of_channels, label_and_entropy
@@ -22,16 +23,23 @@ _LEAST_P = 1e-13
 
 @dataclass(frozen=True, kw_only=True)
 class Readout:
-    """How channels become labels. channels: of the network. classes: background and organs."""
+    """How channels become labels. channels: of the network. classes: background and organs.
+
+    rule: of several groups, whether the more probable claim holds or the last one.
+    """
 
     groups: tuple[ChannelGroup, ...]
     channels: int
     classes: int
+    rule: Literal["confidence", "last"] = "confidence"
 
     @classmethod
     def of(cls, head: Head, organs: LabelSpace) -> "Readout":
         """Raises: ContractError for a head that says nothing of its channels."""
-        return cls(groups=channel_groups(head, organs), channels=channel_count(head, organs), classes=1 + len(organs))
+        return cls(
+            groups=channel_groups(head, organs), channels=channel_count(head, organs), classes=1 + len(organs),
+            rule=head.rule if isinstance(head, MultiHead) else "confidence",
+        )  # fmt: skip
 
     @classmethod
     def softmax(cls, classes: int) -> "Readout":
@@ -50,10 +58,13 @@ class Readout:
     def joint_log_p(self, logits_BCDHW: Tensor) -> Tensor:
         """One distribution over background and all organs, (B, classes, D, H, W), log domain.
 
-        Of several groups: as if exactly one organ or none were there, each with its own group's odds.
+        Of several groups: as if exactly one organ or none were there, each with its own group's odds; where the last
+        claim holds, as if each group drew a claim and the later ones painted over the earlier.
         """
         if self.is_softmax:
             return logits_BCDHW.log_softmax(1)
+        if self.rule == "last":
+            return self._painted_log_p(logits_BCDHW)
         odds = torch.zeros_like(logits_BCDHW[:, :1]).repeat(1, self.classes, *[1] * (logits_BCDHW.ndim - 2))
         odds[:, 1:] = -math.inf
         for group in self.groups:
@@ -62,6 +73,17 @@ class Readout:
                 # a frozen decoder keeps the channels of organs that have been merged since
                 odds[:, label] = torch.logaddexp(odds[:, label], of_one)
         return _shared_with_anomalies(odds, self.groups).log_softmax(1)
+
+    def _painted_log_p(self, logits_BCDHW: Tensor) -> Tensor:
+        log_p = torch.full_like(logits_BCDHW[:, :1], -math.inf).repeat(1, self.classes, *[1] * (logits_BCDHW.ndim - 2))
+        nothing_later = torch.zeros_like(logits_BCDHW[:, 0])
+        for group in reversed(self.groups):
+            own = (logits_BCDHW[:, list(group.all_channels)] / group.temperature).log_softmax(1)
+            for place, label in enumerate(group.labels, start=1):
+                log_p[:, label] = torch.logaddexp(log_p[:, label], own[:, place] + nothing_later)
+            nothing_later = nothing_later + own[:, 0]
+        log_p[:, 0] = nothing_later
+        return log_p
 
     def probabilities(self, logits_CDHW: Tensor, temperature: float) -> Tensor:
         """Each channel's probability in its own group; a sigmoid's where the group has no background channel."""
@@ -118,7 +140,7 @@ class Readout:
         )  # fmt: skip
         if len(self.groups) == 1:
             return next(claims)
-        merger = Merger()
+        merger = Merger(self.rule)
         for claim in claims:
             merger.add(claim)
         return merger.merged()

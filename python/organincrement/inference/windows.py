@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,13 +26,14 @@ class Windows:
     """A regular grid of windows over an image of `shape` (≥ `patch` along each axis).
 
     `step`: distance between neighbours as a share of the patch, at most (but a voxel). `rules`: how they are placed,
-    weighted and summed.
+    weighted and summed. `even`: all voxels of a window weigh the same, whatever the rules say.
     """
 
     shape: tuple[int, int, int]
     patch: tuple[int, int, int]
     step: float
     rules: Convention = CONVENTIONS["organincrement"]
+    even: bool = False
 
     @cached_property
     def starts(self) -> tuple[tuple[int, ...], ...]:
@@ -56,11 +57,13 @@ class Windows:
     @cached_property
     def weight_DHW(self) -> Tensor:
         """Gaussian importance of a window's voxels, never 0; the largest is 1, or 10 in half precision."""
+        if self.even:
+            return torch.ones(self.patch, dtype=self.sums)
         if self.rules.weight == "delta":
             return _smoothed_impulse(self.patch, self.sums)
         axes = [torch.exp(-0.5 * ((torch.arange(p) - (p - 1) / 2) / (p * _SIGMA_SHARE)) ** 2) for p in self.patch]
         weight = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :]
-        return weight.clamp_min(1e-4)
+        return weight.clamp_min(self.rules.least_weight)
 
     @property
     def sums(self) -> torch.dtype:
@@ -134,7 +137,8 @@ def average_windows(
         else:
             summed.add_(part * weight[in_patch]).clamp_(-_LARGEST_HALF, _LARGEST_HALF)
         weights[in_box] += weight[in_patch]
-    return total.div_(weights)
+    total.div_(weights)
+    return total if windows.sums is torch.float32 else total.clamp_(-_LARGEST_HALF, _LARGEST_HALF)
 
 
 def _overlap(start: tuple[int, int, int], patch: tuple[int, int, int], box: Box) -> tuple[Box, Box]:
@@ -144,3 +148,11 @@ def _overlap(start: tuple[int, int, int], patch: tuple[int, int, int], box: Box)
         in_patch.append(slice(low - s, high - s))
         in_box.append(slice(low - b.start, high - b.start))
     return tuple(in_patch), tuple(in_box)  # type: ignore[return-value]
+
+
+def mirror_sets(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Along which of (C, D, H, W) each copy of a window is mirrored; the first along none. Args: axes: of D, H, W."""
+    sets: list[tuple[int, ...]] = [()]
+    for axis in axes:
+        sets += [(*chosen, axis + 1) for chosen in sets]  # of (C, D, H, W)
+    return sets

@@ -67,6 +67,11 @@ def old_decoders(teacher: ModelManifest, transition: LabelTransition) -> Sequenc
 
     Raises: MethodError for a head that is neither.
     """
+    if transition.replaced:
+        raise MethodError(
+            f"'{transition.replaced[0]}' cannot count as a new organ: the teacher's decoders are kept as they are; "
+            "choose another method"
+        )
     match teacher.head:
         case SoftmaxHead():
             parts: Sequence[Decoder] = (
@@ -94,7 +99,7 @@ def _renamed(part: Decoder, temperature: float, transition: LabelTransition) -> 
 def student_network(inputs: MethodInputs, start: str) -> MultiDecoder:
     """The planned network with the teacher's weights, on the inputs' device. Args: start: see AddsDecoder."""
     network = build_network(inputs.network.kind, inputs.network.args)
-    state = as_decoders({name: weight.cpu() for name, weight in inputs.teachers[0].network.state_dict().items()})
+    state = as_decoders({name: weight.cpu() for name, weight in inputs.teachers[0].start.state_dict().items()})
     if start == "first":
         first, new = "decoders.0.", f"decoders.{len(network.decoders) - 1}."  # type: ignore[arg-type]
         copied = {n: w for n, w in state.items() if n.startswith((f"{first}stages.", f"{first}transpconvs."))}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from organincrement.contract.channels import ChannelGroup, channel_groups
 from organincrement.contract.labels import LabelTransition
-from organincrement.contract.model import Head, ModelManifest, MultiHead, OrganHead, SoftmaxHead
+from organincrement.contract.model import Head, ModelManifest, MultiHead, OrganHead, SoftmaxHead, TorchScriptHead
 from organincrement.losses.alignment import group_channels
 from organincrement.losses.heads import head_terms
 from organincrement.losses.overlap import soft_dice_loss
@@ -74,6 +74,7 @@ class IncrementalHeads(ContinualMethod):
     @classmethod
     def plan_head(cls, transition: LabelTransition, teachers: Sequence[ModelManifest]) -> Head:
         """The teacher's heads without what is merged away, then one of the new organs."""
+        _check_can_be_built(cls.name, teachers[0])
         layer = output_layer(NetworkSpec.of(teachers[0].network))
         parts = _old_heads(cls.name, teachers[0], layer)
         for source, target in transition.merges.items():
@@ -101,7 +102,7 @@ class IncrementalHeads(ContinualMethod):
             for channel, label in zip(group.all_channels, (0, *group.labels), strict=True)
             if label == 0 or transition.old.ids[label - 1] not in transition.merges
         ]
-        state = {name: weight.detach().cpu() for name, weight in self.teacher.network.state_dict().items()}
+        state = {name: weight.detach().cpu() for name, weight in self.teacher.start.state_dict().items()}
         new_channels = len(self.new_group.all_channels)
         return append(self.teacher.spec, state, kept, new_channels).to(self.inputs.device)
 
@@ -128,6 +129,14 @@ class IncrementalHeads(ContinualMethod):
             place_of = (0, *(1 + ours.labels.index(to_student[label]) for label in theirs.labels))
             found.append(group_channels(_of(theirs, z_BCDHW), place_of, len(ours.all_channels)).exp())
         return found
+
+
+def _check_can_be_built(method: str, teacher: ModelManifest) -> None:
+    if isinstance(teacher.head, TorchScriptHead):
+        raise MethodError(
+            f"method '{method}' adds to its teacher's network; '{teacher.name}' is a program (a head of kind "
+            "'torchscript'), to which nothing can be added: choose bla-uag, lwf or mib for it"
+        )
 
 
 def _old_heads(method: str, teacher: ModelManifest, layer: str) -> tuple[tuple[str, ...], ...]:

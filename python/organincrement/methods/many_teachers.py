@@ -36,7 +36,7 @@ class Opinion:
 
 def opinion_of(teacher: FrozenTeacher, image_BCDHW: Tensor, level: int | None) -> Opinion:
     """What a teacher says of an image. Args: level: of its decoder's features; None: without."""
-    with nullcontext() if level is None else StageFeatures(teacher.network, level) as stage:
+    with nullcontext() if level is None else StageFeatures(teacher.start, level) as stage:
         log_q = teacher(image_BCDHW).log_p_BKDHW
     # made in inference mode, as which autograd would not take them
     features = None if stage is None else stage.features.float().clone()

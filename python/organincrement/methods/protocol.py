@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from organincrement.contract.labels import LabelSpace, LabelTransition
 from organincrement.contract.model import Head, ModelManifest, SoftmaxHead, TorchScriptHead
 from organincrement.methods.teacher import FrozenTeacher
+from organincrement.networks.build import SIDE_BY_SIDE
+from organincrement.networks.side_by_side import first_part
 from organincrement.networks.sizing import NetworkSpec, first_network, network_for_patch
 
 
@@ -178,12 +180,15 @@ class ContinualMethod(Protocol):
             return first_network(config, channels)
         if isinstance(teachers[0].head, TorchScriptHead):  # a program has no weights to start from
             return network_for_patch(teachers[0].inference.patch, channels)
+        network = NetworkSpec.of(teachers[0].network)
+        if network.kind == SIDE_BY_SIDE:
+            return first_part(network).with_outputs(channels)
         if not isinstance(teachers[0].head, SoftmaxHead):
             raise MethodError(
                 f"method '{cls.name}' goes on from a teacher with one softmax; '{teachers[0].name}' has a head of kind "
                 f"'{teachers[0].head.kind}': choose lwfseg or continual-segment for it"
             )
-        return NetworkSpec.of(teachers[0].network).with_outputs(channels)
+        return network.with_outputs(channels)
 
     def build_student(self) -> nn.Module:
         """The network to train, started as the method says."""

@@ -9,6 +9,7 @@ from organincrement.imaging.perturbation import perturb
 from organincrement.inference.readout import Readout
 from organincrement.losses.alignment import group_channels
 from organincrement.losses.guidance import entropy
+from organincrement.networks.ensemble import start_of
 from organincrement.networks.sizing import NetworkSpec
 
 
@@ -50,6 +51,11 @@ class FrozenTeacher:
         self.channel_of = channel_of
         self.old_count = old_count
         self.readout = readout or Readout.softmax(len(channel_of))
+
+    @property
+    def start(self) -> nn.Module:
+        """The network whose weights a student starts from: of an ensemble the first member."""
+        return start_of(self.network)
 
     def __call__(self, image_BCDHW: Tensor) -> TeacherView:
         """The teacher's log-probabilities on this input."""

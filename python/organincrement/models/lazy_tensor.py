@@ -128,6 +128,11 @@ class LazyTensor:
         return flat.as_strided(self.stored_shape, self.strides).contiguous().view(self.shape)
 
 
+def contiguous_strides(shape: Shape) -> Shape:
+    """The strides of a tensor whose last axis lies together."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
 def span_of(shape: Shape, strides: Shape) -> int:
     """How many elements lie between a tensor's first and last, both included."""
     if 0 in shape:

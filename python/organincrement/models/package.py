@@ -1,34 +1,33 @@
 """Model packages: model.json and its weights as safetensors, in and out. Nothing in a package is executed."""
 
-import hashlib
-import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from organincrement.contract import codec
-from organincrement.contract.channels import channel_count
-from organincrement.contract.files import fsync_folder, write_atomic
+from organincrement.contract.channels import channel_count, channel_groups
+from organincrement.contract.files import fsync_folder
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.model import ModelManifest, TorchScriptHead, Weights
+from organincrement.contract.model import ModelManifest, MultiHead, SoftmaxHead, TorchScriptHead
 from organincrement.contract.package import manifest_sha256, read_manifest, read_weights
 from organincrement.models.errors import ModelError
 from organincrement.models.program import check_program, program_of_package
-from organincrement.models.sparse import packed, sparse_shapes, unpacked
+from organincrement.models.weights_file import InFile, read_weights_file, write_weights
 from organincrement.networks.build import build_network, count_parameters
+from organincrement.networks.ensemble import Ensemble
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec, patch_multiple
 
 _LARGEST_PATCH = 512**3
+_MOST_MEMBERS = 32
 WEIGHTS_FILE = "weights.safetensors"
+
+State = Mapping[str, Tensor] | Mapping[str, InFile]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +69,24 @@ def load_package(path: Path) -> LoadedModel:
         return _loaded_program(manifest, path)
     _check_runnable(manifest, path.name)
     parameters = _described_parameters(manifest, path.name)
-    data = read_weights(path, manifest.weights[0])
-    network = _filled_network(manifest, data, parameters, path.name)
+    # one after another, so that no more than one file is in memory beside the networks
+    members = []
+    for weights in manifest.weights:
+        network, told = _filled_network(manifest, bytearray(read_weights(path, weights)), parameters, path.name)
+        members.append(network)
     return LoadedModel(
-        manifest=manifest, network=network.eval(), sha256=manifest_sha256(path), provenance=_provenance(data)
+        manifest=manifest,
+        network=_as_one(manifest, members).eval(),
+        sha256=manifest_sha256(path),
+        provenance=_provenance(told),
     )
+
+
+def _as_one(manifest: ModelManifest, members: Sequence[nn.Module]) -> nn.Module:
+    if len(members) == 1:
+        return members[0]
+    groups = [group.all_channels for group in channel_groups(manifest.head, manifest.label_space)]
+    return Ensemble(members, manifest.inference.average, groups if len(groups) > 1 else None)
 
 
 def _loaded_program(manifest: ModelManifest, path: Path) -> LoadedModel:
@@ -85,8 +97,11 @@ def _loaded_program(manifest: ModelManifest, path: Path) -> LoadedModel:
 
 
 def _check_runnable(manifest: ModelManifest, name: str) -> None:
-    if isinstance(manifest.head, TorchScriptHead) or len(manifest.weights) != 1:
-        raise ModelError(f"{name}: only packages with one network of ours can be run")
+    files = [weights.file for weights in manifest.weights]
+    if not 0 < len(files) <= _MOST_MEMBERS or len(set(files)) != len(files):
+        raise ModelError(f"{name}: only packages with 1 to {_MOST_MEMBERS} files of weights, each once, can be run")
+    if len(files) > 1 and not isinstance(manifest.head, SoftmaxHead | MultiHead):
+        raise ModelError(f"{name}: only one network with a head of kind '{manifest.head.kind}' can be run, not several")
     found, wanted = manifest.network.args.get("out_channels"), channel_count(manifest.head, manifest.label_space)
     if found != wanted:
         raise ModelError(
@@ -94,9 +109,8 @@ def _check_runnable(manifest: ModelManifest, name: str) -> None:
         )
     if manifest.network.args.get("in_channels") != 1 or len(manifest.preprocessing.channels) != 1:
         raise ModelError(f"{name}: only networks with one input channel can be run")
-    way = (manifest.inference.window, manifest.inference.average, manifest.preprocessing.output_resampling)
-    if way != ("gaussian", "logits", "linear") or len(manifest.inference.patch) != 3:
-        raise ModelError(f"{name}: only 3-D gaussian windows of averaged logits, resampled linearly, can be run")
+    if manifest.preprocessing.output_resampling == "cubic" or len(manifest.inference.patch) != 3:
+        raise ModelError(f"{name}: only 3-D windows whose answer is resampled linearly, or to the nearest, can be run")
 
 
 def _described_parameters(manifest: ModelManifest, name: str) -> int:
@@ -117,70 +131,48 @@ def _described_parameters(manifest: ModelManifest, name: str) -> int:
     return parameters
 
 
-def _filled_network(manifest: ModelManifest, weights: bytes, parameters: int, name: str) -> nn.Module:
+def _filled_network(
+    manifest: ModelManifest, weights: bytearray, parameters: int, name: str
+) -> tuple[nn.Module, Mapping[str, str]]:
     try:
-        shapes = sparse_shapes(_told(weights), len(weights))
-        if parameters > len(weights) + sum(map(math.prod, shapes.values())):
-            raise ModelError(f"model.json describes {parameters} weights, more than its file of weights can hold")
-        tensors = unpacked(safetensors.torch.load(weights), shapes)
+        tensors, told = read_weights_file(weights, parameters)
         network = build_network(manifest.network.kind, manifest.network.args)
         network.load_state_dict(with_all_names(network, tensors))
-        for key, weight in tensors.items():
-            if weight.is_floating_point() and not weight.isfinite().all():
-                raise ModelError(f"weight '{key}' holds values that are no numbers; get the package again")
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
-    except (RuntimeError, SafetensorError) as error:
+    except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ModelError(f"{name}: the weights do not fit the network of model.json ({reason})") from error
-    return network
+    return network, told
 
 
-def _told(weights: bytes) -> dict[str, Any]:
-    """The free text that a safetensors file may have under __metadata__."""
-    try:
-        told = _header(weights)[0].get("__metadata__")
-    except (ValueError, AttributeError, RecursionError):
-        told = None  # no such file; safetensors will say so
-    return told if isinstance(told, dict) else {}
-
-
-def _provenance(weights: bytes) -> Provenance:
-    told = _told(weights)
+def _provenance(told: Mapping[str, str]) -> Provenance:
     return Provenance(
         method=told.get("method", "imported"), dataset_sha256=told.get("dataset_sha256", ""), made=told.get("made", "")
     )
 
 
-def _header(weights: bytes) -> tuple[dict[str, Any], int]:
-    """The header of a safetensors file and where it ends: eight bytes of length, then JSON."""
-    end = 8 + int.from_bytes(weights[:8], "little")
-    return json.loads(weights[8:end]), end
-
-
-def _with_sorted_header(weights: bytes) -> bytes:
-    """safetensors writes its header in an order that differs from run to run; equal models are to have equal hashes."""
-    header, end = _header(weights)
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + weights[end:]
-
-
-def save_package(folder: Path, manifest: ModelManifest, state: Mapping[str, Tensor], provenance: Provenance) -> str:
+def save_package(folder: Path, manifest: ModelManifest, state: State | Sequence[State], provenance: Provenance) -> str:
     """Write a package folder: whole under `<folder>.partial` first, then renamed.
 
-    Args: manifest: its `weights` are filled in here.
+    Args: manifest: its `weights` are filled in here. state: the network's weights, or those of each member of an
+        ensemble; weights that are still in a file are read one at a time.
     Returns: the SHA-256 of model.json, the package's name in lineages.
+    Raises: ModelError where a weight is no number; OSError on a full disk.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    tensors = {name: weight.detach().cpu().contiguous().clone() for name, weight in state.items()}
-    stored, shapes = packed(tensors)
-    data = _with_sorted_header(safetensors.torch.save(stored, metadata={**asdict(provenance), **shapes}))
-    write_atomic(partial / WEIGHTS_FILE, data)
-    listed = Weights(file=WEIGHTS_FILE, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
-    codec.write(replace(manifest, weights=(listed,)), partial / "model.json")
+    states = [state] if isinstance(state, Mapping) else state
+    try:
+        listed = tuple(
+            write_weights(partial / _weights_file(number), member, asdict(provenance))
+            for number, member in enumerate(states, start=1)
+        )
+    except ModelError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ModelError(f"{manifest.name}: {error}") from error
+    codec.write(replace(manifest, weights=listed), partial / "model.json")
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
@@ -188,22 +180,26 @@ def save_package(folder: Path, manifest: ModelManifest, state: Mapping[str, Tens
     return manifest_sha256(folder)
 
 
+def _weights_file(number: int) -> str:
+    return WEIGHTS_FILE if number == 1 else f"weights_{number}.safetensors"
+
+
 def shared_state(network: nn.Module) -> dict[str, Tensor]:
     """The weights of a network on the CPU, detached; those with several names under their first."""
     state = network.state_dict()
     return {
-        name: state[name].detach().to("cpu", torch.float32) for name in dict.fromkeys(_first_names(network).values())
+        name: state[name].detach().to("cpu", torch.float32) for name in dict.fromkeys(first_names(network).values())
     }
 
 
 def with_all_names(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors, those that are stored under one of their names under all that the network has for them."""
-    first_of = _first_names(network)
+    first_of = first_names(network)
     stored_as = {first_of.get(name, name): name for name in tensors}
     return {**{name: tensors[stored_as[first]] for name, first in first_of.items() if first in stored_as}, **tensors}
 
 
-def _first_names(network: nn.Module) -> dict[str, str]:
+def first_names(network: nn.Module) -> dict[str, str]:
     """Of each name the first of the same weight: nnU-Net's blocks name theirs twice, its decoder the encoder's."""
     first: dict[int, str] = {}
     return {name: first.setdefault(id(weight), name) for name, weight in network.state_dict(keep_vars=True).items()}

@@ -87,6 +87,7 @@ class Meanings:
 
 _BYTES_PER_ITEM = 64
 _MOST_AXES = 32
+_LONGEST_TEXT = 1024
 _PLAIN_DTYPE = re.compile(r"[<>|=]?(?:[?]|[biufcSU][0-9]{0,6})")
 _ENCODINGS = ("latin1", "latin-1", "utf-8", "utf8", "ascii")
 
@@ -143,7 +144,10 @@ def _bytes(args: tuple[Any, ...], allowance: Allowance) -> Any:
     # of a number, Python would make that many zeros
     if not isinstance(args[0], (bytes, bytearray)):
         return NotImplemented
-    return bytes(args[0]) if isinstance(args[0], bytearray) else args[0]
+    if isinstance(args[0], bytes):
+        return args[0]
+    allowance.spend(len(args[0]))
+    return bytes(args[0])
 
 
 def _complex(args: tuple[Any, ...], _: Allowance) -> complex:
@@ -165,7 +169,8 @@ def _dtype(made: Made) -> Any:
 
 
 def _raw(data: Any) -> bytes | bytearray:
-    if isinstance(data, str):
+    # of Python 2; longer ones are of no model, and are not copied
+    if isinstance(data, str) and len(data) <= _LONGEST_TEXT:
         return data.encode("latin-1")
     if not isinstance(data, (bytes, bytearray)):
         raise ModelError("has numbers that are no bytes")

@@ -49,8 +49,7 @@ def read_one(
     Args: stored: the value for a persistent id, by which a pickle names data that it keeps elsewhere.
     Returns: the value, and where the pickle ends. Raises: ModelError, one line.
     """
-    view = memoryview(data)
-    machine = Machine(view, start, min(len(view), start + MAX_BYTES), meanings, stored)
+    machine = Machine(bytes(data), start, min(len(data), start + MAX_BYTES), meanings, stored)
     try:
         value = _run(machine)
         _check_extent(value)

@@ -23,10 +23,9 @@ _COMMAND_CALLS = {
 class Machine:
     """What the opcodes of a pickle work on; a misfit raises ModelError or one of Python's own errors of lookup."""
 
-    def __init__(
-        self, data: memoryview, start: int, end: int, meanings: Meanings, stored: Callable[[Any], Any]
-    ) -> None:
-        self._data, self._end, self._meanings, self._stored = data, end, meanings, stored
+    def __init__(self, data: bytes, start: int, end: int, meanings: Meanings, stored: Callable[[Any], Any]) -> None:
+        self._bytes, self._data, self._end = data, memoryview(data), end
+        self._meanings, self._stored = meanings, stored
         self.position = start
         self._allowance = Allowance(_COPIES * (end - start) + 2**20)
         self._stack: list[Any] = []
@@ -56,10 +55,10 @@ class Machine:
 
     def line(self) -> bytes:
         """The bytes up to a line break."""
-        window = bytes(self._data[self.position : min(self._end, self.position + _LONGEST_LINE)])
-        length = window.index(b"\n")
-        self.position += length + 1
-        return window[:length]
+        start = self.position
+        end = self._bytes.index(b"\n", start, min(self._end, start + _LONGEST_LINE))
+        self.position = end + 1
+        return self._bytes[start:end]
 
     def whole(self, count: int) -> int:
         """A whole number of so many bytes."""

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import math
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def load_program(code: bytes, out_channels: int, name: str) -> Program:
     safe = checked_program(code, name)
     confine()
     try:
-        script = torch.jit.load(io.BytesIO(safe), map_location="cpu")
+        with warnings.catch_warnings(action="ignore"):  # torch wishes that nobody used TorchScript any more
+            script = torch.jit.load(io.BytesIO(safe), map_location="cpu")
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
         reason = next(iter(str(error).strip().splitlines()), "")[:200]
         raise ModelError(f"{name}: torch cannot load the program ({reason}); save it again") from None
@@ -93,7 +95,8 @@ def check_program(manifest: ModelManifest, name: str) -> None:
 
 
 def save_program(folder: Path, manifest: ModelManifest, code: bytes) -> str:
-    """Write a package of a confirmed program into an empty folder. Returns: the SHA-256 of model.json."""
+    """Write a package of a confirmed program into a new folder. Returns: the SHA-256 of model.json."""
+    folder.mkdir(parents=True)
     write_atomic(folder / CODE_FILE, code)
     listed = Weights(file=CODE_FILE, sha256=hashlib.sha256(code).hexdigest(), bytes=len(code))
     head = TorchScriptHead(file=CODE_FILE, confirmed=True)

@@ -53,6 +53,12 @@ def checked_program(data: bytes, name: str) -> bytes:
     return _packed(parts)
 
 
+def weight_count(data: bytes, name: str) -> int:
+    """About how many weights a program has: its tensors' bytes by four, constants among them."""
+    parts = _parts(data, name)
+    return sum(len(content) for part, content in parts.items() if part.startswith("data/")) // 4
+
+
 def _parts(data: bytes, name: str) -> dict[str, bytes]:
     parts: dict[str, bytes] = {}
     try:

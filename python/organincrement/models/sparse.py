@@ -29,27 +29,38 @@ def packed(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, 
     stored: dict[str, Tensor] = {}
     shapes: Shapes = {}
     for name, tensor in tensors.items():
-        places = tensor.flatten().nonzero().flatten()
-        if not _is_smaller(tensor, len(places)):
+        if is_sparse(tensor):
+            shapes[name] = list(tensor.shape)
+            stored |= parts_of(name, tensor)
+        else:
             stored[name] = tensor
-            continue
-        shapes[name] = list(tensor.shape)
-        stored[name + _INDICES] = places.to(torch.int32)
-        stored[name + _VALUES] = tensor.flatten()[places]
-    return stored, {HEADER_KEY: json.dumps(shapes, sort_keys=True)} if shapes else {}
+    return stored, told_of(shapes)
 
 
-def _is_smaller(tensor: Tensor, values: int) -> bool:
+def told_of(shapes: Shapes) -> dict[str, str]:
+    """What the header says of the sparse tensors, by name and shape."""
+    return {HEADER_KEY: json.dumps(shapes, sort_keys=True)} if shapes else {}
+
+
+def parts_of(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """The two tensors that a sparse one is stored as."""
+    places = tensor.flatten().nonzero().flatten()
+    return {name + _INDICES: places.to(torch.int32), name + _VALUES: tensor.flatten()[places]}
+
+
+def is_sparse(tensor: Tensor) -> bool:
+    """Whether a tensor is smaller by its places and values, and comes back from them as it was."""
     if (
         tensor.dtype != torch.float32
         or not 0 < tensor.ndim <= _MOST_AXES
         or tensor.numel() > torch.iinfo(torch.int32).max
     ):
         return False
-    # minus zero would come back as zero
-    if bool((tensor.signbit() & (tensor == 0)).any()):
+    values = int(tensor.count_nonzero())
+    if values * _BYTES_PER_VALUE + _BYTES_PER_TENSOR >= tensor.numel() * tensor.element_size():
         return False
-    return values * _BYTES_PER_VALUE + _BYTES_PER_TENSOR < tensor.numel() * tensor.element_size()
+    # minus zero would come back as zero
+    return not bool((tensor.signbit() & (tensor == 0)).any())
 
 
 def sparse_shapes(told: Mapping[str, Any], file_bytes: int) -> Shapes:

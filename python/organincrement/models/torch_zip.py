@@ -13,7 +13,7 @@ from organincrement.models.lazy_tensor import SourceFile, Storage
 from organincrement.models.pickled_data import MAX_BYTES, read_one
 from organincrement.models.torch_calls import TORCH, StoragePart, storage_dtype
 
-_MOST_MEMBERS = 100_000
+_MOST_MEMBERS = 20_000
 _LARGEST_LIST_BYTES = 16 * 2**20
 _END, _LOCAL = struct.Struct("<4s4H2LH"), struct.Struct("<4s5H3L2H")
 _ENDING_BYTES = 20 + 56 + _END.size  # with the two records of large files before it

@@ -14,6 +14,7 @@ from organincrement.networks.errors import NetworkError
 
 Arguments = Mapping[str, Any]
 PROGRAM = "TorchScript"  # the kind of a network that comes as code, and so is in no table
+SIDE_BY_SIDE = "SideBySide"  # several networks on one input
 
 _MOST_STAGES, _MOST_FEATURES, _MOST_CLASSES, _MOST_BLOCKS, _WIDEST_KERNEL = 10, 1024, 4096, 32, 15
 _WIDEST_HEAD, _DEEPEST_HEAD = 32, 8  # of DoDNet, whose parameters the controller makes
@@ -57,6 +58,7 @@ _LARGEST = {
     "in_channels": _MOST_CLASSES, "out_channels": _MOST_CLASSES, "features": _MOST_FEATURES,
     "init_filters": _MOST_FEATURES, "blocks": _MOST_BLOCKS, "decoder_blocks": _MOST_BLOCKS,
     "blocks_down": _MOST_BLOCKS, "blocks_up": _MOST_BLOCKS, "kernels": _WIDEST_KERNEL, "strides": _WIDEST_KERNEL,
+    "up_kernels": _WIDEST_KERNEL,
     "width": _WIDEST_HEAD, "depth": _DEEPEST_HEAD,
 }  # fmt: skip
 
@@ -172,28 +174,24 @@ def _multi_decoder(
     return MultiDecoder(unet.encoder, decoders, decoder_blocks, supporting)
 
 
-def _dynunet(*, in_channels: int, out_channels: int, features: list[int], residual: bool = False) -> nn.Module:
-    from monai.networks.nets import DynUNet
+def _of_monai(kind: str) -> Callable[..., nn.Module]:
+    def build(**args: Any) -> nn.Module:
+        from organincrement.networks import monai_nets
 
-    stages = len(features)
-    return DynUNet(
-        spatial_dims=3, in_channels=in_channels, out_channels=out_channels, kernel_size=[3] * stages,
-        strides=[1] + [2] * (stages - 1), upsample_kernel_size=[2] * (stages - 1), filters=list(features),
-        norm_name=("INSTANCE", {"affine": True}), deep_supervision=False, res_block=residual,
-    )  # fmt: skip
+        return monai_nets.build(kind, args)
+
+    return build
 
 
-def _segresnet(
-    *, in_channels: int, out_channels: int, init_filters: int, blocks_down: list[int], blocks_up: list[int]
-) -> nn.Module:
-    from monai.networks.nets import SegResNet
+def _side_by_side(*, in_channels: int, out_channels: int, parts: list[Any]) -> nn.Module:
+    """Networks of `parts`, each {"kind", "args"} and maybe "window", whose channels come one part's after another's."""
+    from organincrement.networks.side_by_side import SideBySide, check_parts, window_of
 
-    if len(blocks_up) != len(blocks_down) - 1:
-        raise ValueError(f"blocks_up must have {len(blocks_down) - 1} numbers, not {len(blocks_up)}")
-    return SegResNet(
-        spatial_dims=3, in_channels=in_channels, out_channels=out_channels, init_filters=init_filters,
-        blocks_down=list(blocks_down), blocks_up=list(blocks_up), norm=("INSTANCE", {"affine": True}),
-    )  # fmt: skip
+    check_parts(in_channels, out_channels, parts, [kind for kind in NETWORKS if kind != SIDE_BY_SIDE])
+    for part in parts:
+        _check_sizes(part["kind"], part["args"])
+    networks = [build_network(part["kind"], part["args"]) for part in parts]
+    return SideBySide(networks, [part["args"]["out_channels"] for part in parts], list(map(window_of, parts)))
 
 
 def _preact_unet(**args: Any) -> nn.Module:
@@ -217,9 +215,12 @@ def _task_decoders(**args: Any) -> nn.Module:
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "PlainConvUNet": _plain_conv_unet,
     "ResidualEncoderUNet": _residual_encoder_unet,
-    "DynUNet": _dynunet,
-    "SegResNet": _segresnet,
+    "DynUNet": _of_monai("DynUNet"),
+    "SegResNet": _of_monai("SegResNet"),
+    "UNet": _of_monai("UNet"),
+    "BasicUNet": _of_monai("BasicUNet"),
     "MultiDecoder": _multi_decoder,
+    SIDE_BY_SIDE: _side_by_side,
     "PreActUNet": _preact_unet,
     "DoDNet": _dodnet,
     "TaskDecoders": _task_decoders,
@@ -230,6 +231,14 @@ def shrink_factor(kind: str, args: Arguments) -> tuple[int, int, int]:
     """By how much the network shrinks each axis at its coarsest level; patches are multiples of it."""
     if kind == PROGRAM:
         return tuple(args["patch"])  # nobody knows what smaller patches it could take
+    if kind == SIDE_BY_SIDE:
+        from organincrement.networks.side_by_side import common_multiple
+
+        return common_multiple([shrink_factor(part["kind"], part["args"]) for part in args["parts"]])
+    if kind == "BasicUNet":
+        from organincrement.networks.monai_nets import BASIC_FACTOR
+
+        return (BASIC_FACTOR,) * 3
     if kind == "SegResNet":
         return (2 ** (len(args["blocks_down"]) - 1),) * 3
     strides = args.get("strides") or [1] + [2] * (len(args["features"]) - 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from organincrement.contract.model import Network
-from organincrement.networks.build import shrink_factor
+from organincrement.networks.build import SIDE_BY_SIDE, shrink_factor
 from organincrement.networks.errors import NetworkError
 
 _UNETS = ("PlainConvUNet", "ResidualEncoderUNet")
@@ -29,7 +29,15 @@ class NetworkSpec:
         return cls(kind=described.kind, args=dict(described.args))
 
     def with_outputs(self, out_channels: int) -> "NetworkSpec":
-        """The same build with another number of output channels."""
+        """The same build with another number of output channels.
+
+        Raises: NetworkError for several networks side by side, none of which could have them.
+        """
+        if self.kind == SIDE_BY_SIDE:
+            raise NetworkError(
+                "several networks side by side have no one output layer to go on from: choose a method that starts "
+                "from the first of them, such as bla-uag"
+            )
         return NetworkSpec(kind=self.kind, args={**self.args, "out_channels": out_channels})
 
 

@@ -1,10 +1,11 @@
 """Does a scan fit the teacher that is to be taught with it? The verdict, from everything measured of all cases."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.model import ModelManifest
+from organincrement.contract.model import STORED, ModelManifest
 from organincrement.contract.results import Audit, AuditedCase
 from organincrement.planning.dataset_check import (
     conflict_findings,
@@ -29,7 +30,7 @@ def judge(cases: Sequence[CaseEvidence], manifest: ModelManifest, new: LabelSpac
     kept = _well_known(manifest)
     known = LabelSpace(tuple(manifest.organs[i] for i in kept))
     cases = [_with_organs(case, kept) for case in cases]
-    alone = {case.id: findings_alone(case, manifest) for case in cases}
+    alone = {case.id: findings_alone(case, manifest) + _lies_otherwise(case, cases, manifest) for case in cases}
     sound = [case for case in cases if not alone[case.id]]
     names = {organ.id: organ.name for organ in (*manifest.organs, *new.organs)}
     audited = [_audited(case, alone[case.id], sound, manifest, known, names) for case in cases]
@@ -63,10 +64,24 @@ def findings_alone(case: CaseEvidence, manifest: ModelManifest) -> list[Finding]
     found += intensity_findings(case.scan, manifest)
     if worst(found) == "unusable":
         return found
-    orientation = manifest.preprocessing.orientation
-    found += reading_findings(case.views, case.stored_spacing_mm, orientation)
+    as_stored = manifest.preprocessing.orientation == STORED
+    orientation = case.orientation or manifest.preprocessing.orientation
+    found += reading_findings(case.views, case.stored_spacing_mm, orientation, as_stored=as_stored)
     # what explains a scan best is said alone: of one that lies upside down every figure is strange
     return found or shape_findings(case.scan, orientation)
+
+
+def _lies_otherwise(case: CaseEvidence, cases: Sequence[CaseEvidence], manifest: ModelManifest) -> list[Finding]:
+    """A case stored unlike most, of a teacher that takes a scan's axes as they are stored."""
+    ways = Counter(one.orientation for one in cases if one.stored_spacing_mm is not None)
+    if manifest.preprocessing.orientation != STORED or case.stored_spacing_mm is None or len(ways) < 2:
+        return []
+    usual, count = ways.most_common(1)[0]
+    if case.orientation == usual:
+        return []
+    words = f"is stored as {case.orientation}, but {count} of {len(cases)} scans as {usual}, and the teacher takes "
+    words += "axes as they are stored: import it again with --orientation, or store all scans alike"
+    return [Finding(verdict="doubtful", words=words)]
 
 
 def _audited(

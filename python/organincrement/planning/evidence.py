@@ -7,7 +7,7 @@ import numpy as np
 
 from organincrement.contract.labels import LabelSpace
 from organincrement.evaluation.story import SlicePicture
-from organincrement.imaging.geometry import to_orientation
+from organincrement.imaging.geometry import orientation_code, to_orientation
 from organincrement.imaging.resampling import resample
 from organincrement.imaging.volume import Volume
 from organincrement.planning.findings import CaseEvidence, worst
@@ -40,7 +40,9 @@ def measure_scan(case_id: str, image: Volume, asked: Asked) -> Measured:
     preprocessing = asked.manifest.preprocessing
     image = to_orientation(image, preprocessing.orientation)
     d, h, w = (n * mm for n, mm in zip(image.shape_DHW, image.spacing_mm, strict=True))
-    evidence = CaseEvidence(id=case_id, stored_spacing_mm=image.spacing_mm, stored_extent_mm=(d, h, w))
+    evidence = CaseEvidence(
+        id=case_id, orientation=orientation_code(image), stored_spacing_mm=image.spacing_mm, stored_extent_mm=(d, h, w)
+    )  # fmt: skip
     if worst(extent_findings((d, h, w), image.spacing_mm)) == "unusable":
         return Measured(evidence=evidence)
     on_grid = on_model_grid(image, preprocessing)

@@ -25,12 +25,14 @@ class Finding:
 class CaseEvidence:
     """Everything measured of one case; what could not be measured is None or empty.
 
-    failure: why the case cannot be read. stored_spacing_mm, stored_extent_mm: by the header, D, H, W of the model's
-    orientation. scan: of the scan on the model's grid. views: the teacher's, as stored first.
+    failure: why the case cannot be read. orientation: where its axes point as the model sees them. stored_spacing_mm,
+    stored_extent_mm: by the header, D, H, W of the model's orientation. scan: of the scan on the model's grid. views:
+    the teacher's, as stored first.
     """
 
     id: str
     failure: str | None = None
+    orientation: str | None = None
     stored_spacing_mm: Triple | None = None
     stored_extent_mm: Triple | None = None
     scan: ScanFacts | None = None

@@ -75,8 +75,13 @@ def recognition(views: Sequence[TeacherView]) -> list[float]:
     return [float(value) for value in (sure[:, seen] / best[seen]).mean(1)]
 
 
-def reading_findings(views: Sequence[TeacherView], spacing_mm: Triple, orientation: str) -> list[Finding]:
-    """Another reading in which the teacher recognises its organs far better. Args: views: as stored first."""
+def reading_findings(
+    views: Sequence[TeacherView], spacing_mm: Triple, orientation: str, *, as_stored: bool = False
+) -> list[Finding]:
+    """Another reading in which the teacher recognises its organs far better.
+
+    Args: views: as stored first. orientation: of the scan as the teacher sees it. as_stored: nobody turned it.
+    """
     if len(views) < 2:
         return []
     scores = recognition(views)
@@ -88,7 +93,11 @@ def reading_findings(views: Sequence[TeacherView], spacing_mm: Triple, orientati
     against = f"(recognition {100 * scores[best]:.0f} of 100, as stored {100 * scores[0]:.0f})"
     if reading.flipped:
         words = f"{_turn_in_words(reading.flipped, orientation)}: turned back, the teacher knows its organs {against}; "
-        return [Finding(verdict="unusable", words=words + "correct the orientation in the header or export it again")]
+        remedy = "correct the orientation in the header or export it again"
+        if as_stored:
+            seen = _turned_code(orientation, reading.flipped)
+            remedy = f"the teacher takes axes as they are stored: import it again with --orientation {seen}"
+        return [Finding(verdict="unusable", words=words + remedy)]
     true_mm = [mm * factor for mm, factor in zip(spacing_mm, reading.scale, strict=True)]
     words = f"has a wrong spacing: the header says {_times(spacing_mm[::-1])} mm, but only with about "
     words += f"{_times(true_mm[::-1])} mm does the teacher know its organs {against}"
@@ -146,6 +155,14 @@ def _in_array_order(of_network_axes: Iterable[float], manifest: ModelManifest) -
 def _letters(flipped: Sequence[int], orientation: str) -> set[str]:
     """The body's axes, as S, P, L, that these array axes run along."""
     return {orientation[2 - axis].translate(str.maketrans("IAR", "SPL")) for axis in flipped}
+
+
+def _turned_code(orientation: str, flipped: Sequence[int]) -> str:
+    """The orientation that a scan has with some of its array's axes turned round."""
+    letters = list(orientation)
+    for axis in flipped:
+        letters[2 - axis] = letters[2 - axis].translate(str.maketrans("LRPASI", "RLAPIS"))
+    return "".join(letters)
 
 
 def _only_sides(reading: Reading, orientation: str) -> bool:

@@ -12,6 +12,7 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import Preprocessing
 from organincrement.imaging.cache import CachedCase, write_case
+from organincrement.imaging.conventions import CONVENTIONS
 from organincrement.imaging.patches import UNLABELLED
 from organincrement.imaging.preprocessing import canonical_grid, preprocess_pair
 from organincrement.imaging.safe_read import read_image
@@ -60,7 +61,7 @@ def _prepare(setup: Setup, planned: PlannedCase, job: JobFolder, folder: Path) -
     check_unchanged(planned.dataset, case, _WHERE_CHANGED, opened=lambda sha256: job.log_read(planned.id, sha256))
     image = read_image(planned.dataset.image_path(case))
     image_DHW, labels_DHW = preprocess_pair(image, case_labels(planned.dataset, case, image), setup.preprocessing)
-    local_DHW = local_labels(labels_DHW, planned, setup)
+    local_DHW, rules = local_labels(labels_DHW, planned, setup), CONVENTIONS[setup.preprocessing.convention]
     cached = write_case(folder, planned.id, image_DHW, local_DHW, seed=setup.plan.seed)
     known = Prepared(
         image_sha256=case.image_sha256,
@@ -70,7 +71,7 @@ def _prepare(setup: Setup, planned: PlannedCase, job: JobFolder, folder: Path) -
         shape=cached.shape,
         spacing_mm=_spacing_mm(image, setup.preprocessing),
         percentiles=_percentiles(image),
-        fill=float(image_DHW.min()),
+        fill=float(image_DHW.min()) if rules.padding == "lowest" else 0.0,
     )
     codec.write(known, note)
     return cached, known

@@ -23,6 +23,7 @@ ExportFormat = Literal["nifti", "dicom-seg"]
 NIFTI, DICOM = "nifti", "dicom-seg"
 NIFTI_LABELS, LABEL_TABLE = "segmentation.nii.gz", "labels.json"
 DICOM_SEGMENTATION, DICOM_UNCERTAINTY = "segmentation.dcm", "uncertainty.dcm"
+FILES = {NIFTI: (NIFTI_LABELS, LABEL_TABLE), DICOM: (DICOM_SEGMENTATION, DICOM_UNCERTAINTY)}
 Notice = Callable[[str], None]
 
 
@@ -69,9 +70,12 @@ def export_results(request: ExportRequest) -> tuple[Path, ...]:
     staging = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=request.out))
     try:
         write_exports(result, (request.format,), staging, source, request.notice)
-        if not any(staging.iterdir()):
+        written = sorted(staging.iterdir())
+        if not written:
             raise WorkflowError(f"{request.result.name}: has no voxel of any organ and no uncertainty to export")
-        return tuple(file.replace(request.out / file.name) for file in sorted(staging.iterdir()))
+        for name in FILES[request.format]:  # one of another result would seem to belong to these
+            (request.out / name).unlink(missing_ok=True)
+        return tuple(file.replace(request.out / file.name) for file in written)
     except BaseException:
         if is_new:
             shutil.rmtree(request.out, ignore_errors=True)
@@ -119,8 +123,9 @@ def export_beside(
     result: Result, formats: Collection[ExportFormat], folder: Path, scan: Path, notice: Notice
 ) -> None:  # fmt: skip
     """Write other formats into a folder of results, in place of those that an earlier run may have left there."""
-    for name in (NIFTI_LABELS, LABEL_TABLE, DICOM_SEGMENTATION, DICOM_UNCERTAINTY):
-        (folder / name).unlink(missing_ok=True)
+    for names in FILES.values():
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
     write_exports(result, formats, folder, read_source(scan) if DICOM in formats else None, notice)
 
 

@@ -61,8 +61,9 @@ def import_model(request: ImportRequest) -> ImportedModel:
     Raises: WorkflowError, ModelError or ContractError with one line; then `out` is as it was before.
     """
     path, out = request.path, request.out
-    if not path.exists():
-        raise WorkflowError(f"{path.name}: there is no such file or folder")
+    if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for ever
+        is_there = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+        raise WorkflowError(f"{path.name}: {is_there}")
     if out.resolve() == path.resolve() or (path.is_dir() and out.resolve().is_relative_to(path.resolve())):
         raise WorkflowError(f"{out}: lies in the model that is imported; give another place")
     form = find_format(path) if request.format == AUTO else request.format

@@ -13,8 +13,8 @@ from organincrement.models.errors import ModelError, MoreNeededError
 from organincrement.networks.errors import NetworkError
 from organincrement.workflows.errors import WorkflowError
 
-# Together with the start of Python, anything gets its answer within 5 s and 1 GB.
-LIMITS = Limits(memory_bytes=900 * 2**20, wall_s=4.5, file_bytes=2**30)
+# Together with the start of Python, anything gets its answer within 5 s and 1 GB; later only where others compute, too.
+LIMITS = Limits(memory_bytes=900 * 2**20, cpu_s=4.0, wall_s=20.0, file_bytes=2**30)
 _KINDS = (ContractError, ImageError, ModelError, MoreNeededError, NetworkError, WorkflowError)
 REFUSALS: dict[str, type[ValueError]] = {kind.__name__: kind for kind in _KINDS}
 
@@ -34,7 +34,7 @@ def inspect_path(path: Path | str, points: Path | None = None) -> dict[str, Any]
     except TimeLimitError:
         raise WorkflowError(
             one_line(
-                f"{path}: could not be looked through within {LIMITS.wall_s:g} s; it may still be read: import it, "
+                f"{path}: could not be looked through within {LIMITS.cpu_s:g} s; it may still be read: import it, "
                 "or give a smaller part"
             )
         ) from None

@@ -25,6 +25,7 @@ from organincrement.planning.limits import check_patch, check_seed, check_traini
 from organincrement.planning.split import held_back
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.plan_estimate import fitted_plan
+from organincrement.workflows.plan_notices import tell_of_teachers
 from organincrement.workflows.setup import (
     PlannedCase,
     Setup,
@@ -80,6 +81,7 @@ def make_plan(request: PlanRequest) -> Plan:
     plan = _draft(request, inputs, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
     setup = set_up(plan, request.out)
     check_training(plan.training, patch_multiple(setup.network))
+    tell_of_teachers(setup, request.notice)
     return _written(setup, request.out, scans, hardware, request.notice)
 
 

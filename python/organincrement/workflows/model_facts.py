@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from organincrement.contract.model import DynamicHead, ModelManifest, MultiDecoderHead, SoftmaxHead, TorchScriptHead
+from organincrement.contract.model import (
+    STORED,
+    DynamicHead,
+    ModelManifest,
+    MultiDecoderHead,
+    SoftmaxHead,
+    TorchScriptHead,
+)
 
 OWN = "organincrement"
 _NO_START = "it is a program, of which a student cannot start: the student gets a fresh network of our own"
@@ -34,7 +41,7 @@ def model_facts(manifest: ModelManifest, form: str, notes: Sequence[str] = (), w
         "can_teach": not why_not,
         "can_start_student": starts,
         "why_not": why_not or (_NO_START if program else ""),
-        "notes": [*notes, *_notes_of(manifest)],
+        "notes": [*notes, *_notes_of(manifest, form)],
         "lineage": [step.name for step in manifest.lineage],
         "ancestors": [{"name": step.name, "sha256": step.sha256} for step in manifest.lineage],
         "recommended": manifest.metrics.recommended,
@@ -42,14 +49,14 @@ def model_facts(manifest: ModelManifest, form: str, notes: Sequence[str] = (), w
     }
 
 
-def _notes_of(manifest: ModelManifest) -> list[str]:
+def _notes_of(manifest: ModelManifest, form: str) -> list[str]:
     """What follows from the manifest alone and the user should know."""
     notes = []
     if not isinstance(manifest.head, SoftmaxHead | TorchScriptHead):
         kinds = {MultiDecoderHead: "decoders", DynamicHead: "a dynamic head"}
         has = kinds.get(type(manifest.head), "several heads")
         notes.append(f"has {has}: only some methods go on from it (`organincrement methods` says which)")
-    if manifest.preprocessing.orientation == "stored":
+    if manifest.preprocessing.orientation == STORED and form == OWN:  # the reader of another format says it itself
         notes.append("takes a scan's axes as they are stored: all scans must lie as its own training scans did")
     if not manifest.metrics.recommended:
         notes.append("was not recommended when it was made: it agrees too little with its teacher")

@@ -26,26 +26,30 @@ class _WriteError(Exception):
 
 @contextmanager
 def new_package(out: Path) -> Iterator[Path]:
-    """A folder to write a package into, which becomes `out` when the block ends well, else nothing stays.
+    """A place to make a package folder in, which becomes `out` when the block ends well, else nothing stays.
 
     Args: out: a new or empty folder, or a new file ending in .oimodel.
     Raises: WorkflowError where `out` is taken or cannot be written.
     """
     check_free(out)
     with built_beside(out) as partial:
-        yield partial
+        yield partial / "package"  # what is written beside it first goes with it
         if out.suffix == ZIP_ENDING:
             _turned_into_zip(partial)
+        else:
+            for member in (partial / "package").iterdir():
+                member.rename(partial / member.name)
+            (partial / "package").rmdir()
 
 
 def _turned_into_zip(folder: Path) -> None:
-    """A package folder as a zip in its place, stored uncompressed; each file goes as soon as it is taken in."""
-    zipped = folder / f"package{ZIP_ENDING}"
-    members = sorted(path for path in folder.rglob("*") if path.is_file())
+    """The package in a folder as a zip in the folder's place, uncompressed; each file goes as soon as it is in."""
+    zipped, package = folder / f"package{ZIP_ENDING}", folder / "package"
+    members = sorted(path for path in package.rglob("*") if path.is_file())
     with zipped.open("xb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for member in members:
-                with member.open("rb") as source, archive.open(_info(member, folder), "w") as target:
+                with member.open("rb") as source, archive.open(_info(member, package), "w") as target:
                     shutil.copyfileobj(source, target, _BLOCK_BYTES)
                 member.unlink()
         file.flush()
@@ -68,6 +72,7 @@ def copy_package(source: Path, manifest: ModelManifest, out: Path) -> None:
     Raises: ContractError naming a file that is not the one listed, WorkflowError where `out` cannot be written.
     """
     with new_package(out) as folder:
+        folder.mkdir()
         (folder / "model.json").write_bytes(open_member(source, "model.json", limit_bytes=MAX_MANIFEST_BYTES))
         for weights in _listed(manifest):
             (folder / weights.file).parent.mkdir(parents=True, exist_ok=True)

@@ -83,11 +83,11 @@ class Setup:
 
     def annotated_as(self, planned: PlannedCase) -> tuple[str, ...]:
         """The organs that were looked for in a case, by the ids that the student has for them."""
-        space, old = planned.dataset.label_space, self.transition.old
+        space, old, new = planned.dataset.label_space, self.transition.old, self.transition.new
         named = self._hosted(planned.dataset)
         found = [named[space.index(organ_id) - 1] for organ_id in planned.case.annotated]
         # a part of an organ says nothing of the rest: what is merged away does not count
-        whole = (organ for organ in found if not (old.has(organ) and old.like(organ).id in self.transition.merges))
+        whole = (x for x in found if new.has(x) or not (old.has(x) and old.like(x).id in self.transition.merges))
         return tuple(dict.fromkeys(self.student_id(organ) for organ in whole))
 
     def looked_for(self, annotated: Sequence[str]) -> tuple[bool, ...]:

@@ -85,12 +85,32 @@ def test_an_organ_the_teacher_knows_already_is_refused_by_name() -> None:
         LabelTransition(HEAD_NECK, space("mandible", "parotid_left"), {})
 
 
+def test_a_refused_organ_names_the_merge_that_learns_it_anew() -> None:
+    with pytest.raises(ContractError, match="give --merge parotid_left=parotid_left, else leave it out"):
+        LabelTransition(HEAD_NECK, space("mandible", "parotid_left"), {})
+
+
+@pytest.mark.parametrize(
+    ("new", "merges"),
+    [("mandible", {"jaw": "mandible"}), ("jaw", {"jaw": "jaw"}), ("jaw", {"jaw": "jaw", "liver_tumour": "liver"})],
+)
+def test_an_organ_that_counts_as_a_new_one_is_background_to_the_teacher(new: str, merges: dict[str, str]) -> None:
+    transition = LabelTransition(space("liver", "jaw", "liver_tumour", "spleen"), space(new), merges)
+    kept = [organ for organ in ("liver", "liver_tumour", "spleen") if organ not in merges]
+    assert transition.student.ids == (*kept, new)
+    assert (transition.old_count, transition.new_count) == (len(kept), 1)
+    assert transition.replaced == ("jaw",)
+    tumour = 1 if "liver_tumour" in merges else 2
+    assert transition.teacher_to_student == (0, 1, 0, tumour, tumour + 1 if tumour == 2 else 2)
+
+
 @pytest.mark.parametrize(
     ("merges", "says"),
     [
         ({"lung": "liver"}, "the teacher has no organ 'lung'"),
         ({"liver": "lung"}, "the teacher has no organ 'lung'"),
-        ({"liver": "pancreas"}, "the teacher has no organ 'pancreas'"),
+        ({"liver": "kidney"}, "the teacher has no organ 'kidney'"),
+        ({"pancreas": "liver"}, "the teacher has no organ 'pancreas'"),
         ({"liver": "liver"}, "'liver' counts as 'liver'"),
         ({"liver": "spleen", "spleen": "liver"}, "'liver' counts as 'spleen'"),
         ({"liver_tumour": "liver", "liver": "spleen"}, "'liver_tumour' counts as 'liver'"),

@@ -80,6 +80,12 @@ def bombs() -> dict[str, bytes]:
         + b"q\x01S'latin1'\nq\x020"
         + b"h\x00h\x01h\x02\x86R" * 3000
         + b".",
+        "byte-arrays": b"c__builtin__\nbytes\nq\x00\x80\x05\x96"
+        + struct.pack("<Q", 2**22)
+        + bytes(2**22)
+        + b"q\x01"
+        + b"h\x00h\x01\x85R" * 1000
+        + b".",
         "zeros": b"c__builtin__\nbytearray\nI1000000000000\n\x85R\x85R.",
         "hashes": b"}("
         + b"".join(b"\x8a\x10" + (i * (2**61 - 1)).to_bytes(16, "little") + b"N" for i in range(60_000))

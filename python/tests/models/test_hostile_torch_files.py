@@ -261,3 +261,23 @@ def test_a_damaged_file_is_refused_or_holds_the_same_tensors(form, tmp_path):
             assert list(found) == list(wanted)
             assert all(torch.equal(found[name], wanted[name]) for name in wanted)
     assert refused > _MUTANTS // 3
+
+
+def test_a_damaged_pickle_in_a_whole_zip_file_is_refused_or_read_as_data(tmp_path):
+    """Its checksum is right, so that nothing but the reading of the pickle stands in its way."""
+    path = tmp_path / "model.pt"
+    _small_checkpoint(path, "zip")
+    with zipfile.ZipFile(path) as archive:
+        pickled = archive.read("model/data.pkl")
+        storages = {name.split("/")[-1]: archive.read(name) for name in archive.namelist() if "/data/" in name}
+    chance, refused = random.Random(7), 0
+    for _ in range(_MUTANTS):
+        path.write_bytes(torch_zip(_mutant(pickled, chance), storages))
+        try:
+            found = _read_all(path)
+        except ModelError as error:
+            assert "\n" not in str(error)
+            refused += 1
+            continue
+        assert sum(tensor.nbytes for tensor in found.values()) <= len(found) * max(map(len, storages.values()))
+    assert refused > _MUTANTS // 2

@@ -161,10 +161,7 @@ def test_outputs_that_are_not_background_and_organs_are_refused(package, out_cha
 def not_runnable(manifest: ModelManifest) -> dict[str, dict[str, object]]:
     inference, preprocessing, network = manifest.inference, manifest.preprocessing, manifest.network
     return {
-        "a head of TorchScript": {"head": TorchScriptHead(file="weights.pt", confirmed=False)},
-        "an ensemble": {"weights": manifest.weights * 2},
-        "constant windows": {"inference": replace(inference, window="constant")},
-        "averaged probabilities": {"inference": replace(inference, average="probabilities")},
+        "one file for two networks": {"weights": manifest.weights * 2},
         "a 2-D network": {"inference": replace(inference, patch=(8, 8))},
         "cubic outputs": {"preprocessing": replace(preprocessing, output_resampling="cubic")},
         "two images": {"preprocessing": replace(preprocessing, channels=("T1", "T2"))},
@@ -175,6 +172,11 @@ def not_runnable(manifest: ModelManifest) -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize("what", not_runnable(tiny_manifest(ORGANS, SPEC)))
 def test_what_inference_would_do_wrongly_is_refused_when_loading(package, what):
     assert "can be run" in refusal(rewritten(package, **not_runnable(read_manifest(package))[what]))
+
+
+def test_a_head_that_is_a_program_on_a_network_of_ours_is_refused(package):
+    head = TorchScriptHead(file="weights.pt", confirmed=False)
+    assert "a head of kind 'torchscript' belong together" in refusal(rewritten(package, head=head))
 
 
 def test_saving_again_replaces_the_package_and_leaves_nothing_beside_it(package):

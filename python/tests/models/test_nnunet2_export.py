@@ -4,6 +4,7 @@ The stock predictor itself runs on such folders in tests/parity.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,12 @@ from organincrement.contract.model import (
     TrainedOn,
 )
 from organincrement.models.errors import ModelError
+from organincrement.models.formats import nnunet2
+from organincrement.models.formats.foreign import ImportOptions
 from organincrement.models.formats.nnunet2_out import label_names, write
-from organincrement.models.package import LoadedModel, Provenance
+from organincrement.models.package import LoadedModel, Provenance, with_all_names
+from organincrement.networks.build import build_network
+from organincrement.networks.ensemble import Ensemble
 from organincrement.networks.sizing import NetworkSpec
 
 SPACE = organs("liver", "spleen")
@@ -80,6 +85,52 @@ def test_the_plans_build_a_network_with_the_same_logits(variant, tmp_path):
         expected = model.network(image_BCDHW)
         found = as_nnunet_builds_it(tmp_path)(image_BCDHW[:, :, 0] if flat else image_BCDHW)
     assert torch.allclose(found[:, :, None] if flat else found, expected, atol=1e-5) and expected.std() > 0.1
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_folder_that_we_wrote_is_read_back_as_the_same_model(variant, tmp_path):
+    kind, changed = VARIANTS[variant]
+    keep = (0,) if changed == SLICES else ()
+    alike = preprocessing(
+        convention="nnunet", orientation="stored", image_resampling="cubic", axis_order=(1, 0, 2), keep_axes=keep
+    )
+    model = loaded(kind, changed, preprocessing=alike)
+    write(model, tmp_path)
+    found = nnunet2.read(tmp_path, ImportOptions())
+    before, after = model.manifest, found.manifest
+    assert (after.preprocessing, after.inference, after.organs) == (alike, before.inference, before.organs)
+    network = build_network(after.network.kind, after.network.args).eval()
+    (member,) = found.members
+    network.load_state_dict(with_all_names(network, {name: tensor.read() for name, tensor in member.items()}))
+    image_BCDHW = torch.randn(1, 1, *before.inference.patch, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(network(image_BCDHW), model.network(image_BCDHW))
+
+
+def test_the_members_of_an_ensemble_are_folds(tmp_path):
+    members = [tiny_network(tiny_spec(3), seed) for seed in (1, 2, 3)]
+    notes = write(replace(loaded(), network=Ensemble(members)), tmp_path)
+    assert "-f 0 1 2 " in notes[0]
+    for fold, network in enumerate(members):
+        stored = read(tmp_path, fold)
+        assert stored["init_args"]["fold"] == fold
+        assert all(torch.equal(stored["network_weights"][name], w) for name, w in network.state_dict().items())
+    assert len(nnunet2.read(tmp_path, ImportOptions()).members) == 3
+
+
+def test_scans_that_keep_their_spacing_are_not_resampled(tmp_path):
+    steps = preprocessing(convention="nnunet", orientation="stored", keep_axes=(0, 1, 2))
+    write(loaded(preprocessing=steps), tmp_path)
+    configuration = json.loads((tmp_path / "plans.json").read_text())["configurations"]["3d_fullres"]
+    assert configuration["resampling_fn_data"] == configuration["resampling_fn_probabilities"] == "no_resampling_hack"
+    assert nnunet2.read(tmp_path, ImportOptions()).manifest.preprocessing.keep_axes == (0, 1, 2)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("rule", None), ("never", False), ("always", True)])
+def test_whether_slices_are_resampled_one_by_one_is_said(ours, theirs, tmp_path):
+    write(loaded(preprocessing=preprocessing(slice_by_slice=ours)), tmp_path)
+    configuration = json.loads((tmp_path / "plans.json").read_text())["configurations"]["3d_fullres"]
+    assert configuration["resampling_fn_data_kwargs"]["force_separate_z"] is theirs
 
 
 def test_plans_say_what_the_package_does_to_a_scan(tmp_path):

@@ -1,7 +1,9 @@
 """A package as ONNX: onnxruntime gives torch's logits for any batch, and the file beside it says the rest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,11 +24,19 @@ from organincrement.models.errors import ModelError
 from organincrement.models.formats.onnx_out import OPSET, write
 from organincrement.models.package import LoadedModel, Provenance
 from organincrement.networks.build import NETWORKS, build_network
+from organincrement.networks.ensemble import Ensemble
 from organincrement.networks.sizing import NetworkSpec
 
 SPACE = organs("liver", "spleen")
 REFUSED_KINDS = {"DoDNet", "TaskDecoders"}  # their output layer is made anew for each image and task
-WITHOUT_A_TEST = set(NETWORKS) - set(SOFTMAX_KINDS) - REFUSED_KINDS - {"SideBySide"}
+_BASIC = {"features": [4, 4, 8, 8, 8, 4]}
+OF_MONAI: dict[str, tuple[str, dict[str, Any]]] = {
+    "UNet": ("UNet", {"features": [4, 8, 8], "strides": [2, 2], "residual_units": 1}),
+    "BasicUNet": ("BasicUNet", _BASIC),
+    "BasicUNet, interpolating": ("BasicUNet", {**_BASIC, "upsample": "nontrainable"}),
+    "BasicUNet, shuffling": ("BasicUNet", {**_BASIC, "upsample": "pixelshuffle"}),
+}
+TESTED_KINDS = {*SOFTMAX_KINDS, *(kind for kind, _ in OF_MONAI.values()), "SideBySide"}
 
 
 def loaded(spec: NetworkSpec, **changes: object) -> LoadedModel:
@@ -60,7 +70,18 @@ def test_onnxruntime_gives_the_logits_of_torch_for_any_batch(kind, tmp_path):
 
 
 def test_every_kind_of_network_is_exported_or_refused():
-    assert not WITHOUT_A_TEST
+    assert set(NETWORKS) == TESTED_KINDS | REFUSED_KINDS
+
+
+@pytest.mark.parametrize("variant", OF_MONAI)
+def test_networks_of_monai_are_exported(variant, tmp_path):
+    kind, args = OF_MONAI[variant]
+    spec = NetworkSpec(kind=kind, args={"in_channels": 1, "out_channels": 3, **args})
+    model = loaded(spec, inference=tiny_manifest(SPACE, spec, patch=(32, 32, 32)).inference)
+    write(model, tmp_path)
+    image_BCDHW = torch.randn(3, 1, 32, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert np.abs(run(tmp_path, image_BCDHW) - model.network(image_BCDHW).numpy()).max() < 1e-4
 
 
 def test_a_network_of_slices_is_exported(tmp_path):
@@ -112,6 +133,40 @@ def test_several_decoders_are_exported_and_the_temperature_is_said(tmp_path):
     warm = loaded(tiny_spec(3), inference=tiny_manifest(SPACE, tiny_spec(3), temperature=2.5).inference)
     (tmp_path / "warm").mkdir()
     assert any("2.5" in note for note in write(warm, tmp_path / "warm"))
+
+
+@pytest.mark.parametrize(
+    ("of", "groups"), [("logits", None), ("probabilities", None), ("probabilities", [[0, 2], [1]])]
+)
+def test_an_ensemble_is_exported_as_one_network(of, groups, tmp_path):
+    model = loaded(tiny_spec(3))
+    members = [tiny_network(tiny_spec(3), seed, scale=3) for seed in (1, 2, 3)]
+    write(replace(model, network=Ensemble(members, of, groups).eval()), tmp_path)
+    image_BCDHW = patches(2)
+    with torch.inference_mode():
+        expected = Ensemble(members, of, groups).eval()(image_BCDHW).numpy()
+        assert np.abs(members[0](image_BCDHW).numpy() - expected).max() > 0.1
+    assert np.abs(run(tmp_path, image_BCDHW) - expected).max() < 1e-4
+
+
+def test_networks_side_by_side_are_exported(tmp_path):
+    parts = [tiny_spec(3), tiny_spec(2, "ResidualEncoderUNet")]
+    args = {"in_channels": 1, "out_channels": 5, "parts": [{"kind": part.kind, "args": part.args} for part in parts]}
+    network = build_network("SideBySide", args).eval()
+    write(replace(loaded(tiny_spec(3)), network=network), tmp_path)
+    image_BCDHW = patches(3)
+    with torch.inference_mode():
+        assert np.abs(run(tmp_path, image_BCDHW) - network(image_BCDHW).numpy()).max() < 1e-4
+
+
+def test_a_network_without_an_onnx_form_is_refused_in_a_line(tmp_path, capsys):
+    class Strange(torch.nn.Module):
+        def forward(self, image_BCDHW: torch.Tensor) -> torch.Tensor:
+            return torch.logaddexp(image_BCDHW, image_BCDHW)
+
+    with pytest.raises(ModelError, match="has no ONNX form") as refused:
+        write(replace(loaded(tiny_spec(3)), network=Strange()), tmp_path)
+    assert "\n" not in str(refused.value) and capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSED_KINDS))

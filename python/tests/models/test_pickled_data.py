@@ -1,7 +1,12 @@
-"""Pickles are read as data: what they hold arrives, what they want done does not happen."""
+"""Pickles are read as data: what they hold arrives, what they want done does not happen.
+
+Times are of the processor, so that other programs on the computer do not count.
+"""
 
 import collections
 import pickle
+import subprocess
+import sys
 import time
 from pathlib import Path, PurePosixPath
 
@@ -84,11 +89,11 @@ def test_a_command_is_named_in_the_refusal():
 @pytest.mark.parametrize("bomb", sorted(bombs()))
 def test_a_bomb_is_refused_in_time(bomb):
     data = bombs()[bomb]
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ModelError) as refusal:
         read_pickled(data, "bomb.pkl")
     assert str(refusal.value).startswith("bomb.pkl: ") and "\n" not in str(refusal.value)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_pickle_cut_off_anywhere_is_refused():
@@ -96,3 +101,33 @@ def test_a_pickle_cut_off_anywhere_is_refused():
     for tenth in range(10):
         with pytest.raises(ModelError, match="get the file again"):
             read_pickled(data[: len(data) * tenth // 10], "cut")
+
+
+_ALL_BOMBS = """
+import resource, sys
+sys.path.insert(0, "tests")
+from models.hostile_pickles import bombs
+from organincrement.models.errors import ModelError
+from organincrement.models.pickled_data import read_pickled
+all_bombs = bombs()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for bomb in all_bombs.values():
+    try:
+        read_pickled(bomb, "bomb")
+    except ModelError:
+        continue
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def test_bombs_take_less_than_half_a_gigabyte():
+    python = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _ALL_BOMBS]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=python)
+    assert int(answer.stdout) < 2**29
+
+
+def test_many_short_lines_before_much_text_are_read_in_time():
+    start = time.process_time()
+    assert read_pickled(b"(" + b"I1\n0" * 100_000 + b"l.", "lines") == []
+    assert time.process_time() - start < 5

@@ -19,7 +19,12 @@ class Format(Protocol):
 
 # A folder or file is asked for in this order: special layouts come before those that they contain.
 FORMATS: dict[str, str] = {
+    "totalsegmentator": "organincrement.models.formats.totalsegmentator",
     "nnunet2": "organincrement.models.formats.nnunet2",
+    "nnunet1": "organincrement.models.formats.nnunet1",
+    "monai_bundle": "organincrement.models.formats.monai_bundle",
+    "torchscript": "organincrement.models.formats.torchscript",
+    "state_dict": "organincrement.models.formats.state_dict",
 }
 
 # What each is, and what it is recognised by, for people.

@@ -62,9 +62,7 @@ def read(path: Path, options: ImportOptions) -> Foreign:
     checkpoints = [_checkpoint(folder, file) for file in folder.checkpoints]
     configuration = configuration_of(plans, _configuration_name(plans, checkpoints, options))
     if "previous_stage" in configuration:
-        raise configuration.refuse(
-            "previous_stage", "the second of a cascade cannot be imported; import 3d_fullres"
-        )
+        raise configuration.refuse("previous_stage", "the second of a cascade cannot be imported; import 3d_fullres")
     modality, labels = modality_of(dataset, options), labels_of(dataset)
     organs = label_organs(labels, options.labels, f"{folder.path.name}/dataset.json")
     batch_norm = any(name.endswith(".running_mean") for name in checkpoints[0].weights)

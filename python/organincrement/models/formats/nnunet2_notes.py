@@ -12,6 +12,8 @@ _STOCK = {
     "region": "runs over all of a scan but a margin of zeros",
     "alignment": "resamples by the edges of the grid",
     "antialias": "does not smooth before it makes a grid coarser",
+    "snap_mm": "resamples scans whose spacing is nearly the network's, too",
+    "whole_numbers": "does not cut resampled values to whole numbers",
     "within_input": "keeps resampled values within those of the scan",
     "separate_above": "resamples slice by slice where slices are over 3 times as thick as their voxels are wide",
     "starts": "places its windows by whole steps",
@@ -48,10 +50,12 @@ def _differing(manifest: ModelManifest, flat: bool) -> list[str]:
         found.append("normalises before it resamples")
     if inference.average == "probabilities":
         found.append("averages logits, not probabilities")
+    elif inference.resampled == "probabilities":
+        found.append("resamples logits, not probabilities")
     if inference.window != "gaussian":
         found.append("weights windows by a Gaussian")
     if flat and 0 not in preprocessing.keep_axes:
         found.append("leaves the distance of slices as it is")
-    elif not flat and preprocessing.keep_axes:
+    elif not flat and len(preprocessing.keep_axes) in (1, 2):
         found.append("resamples every axis")
     return found

@@ -23,6 +23,7 @@ NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
 CHECKPOINT = "checkpoint_final.pth"
 _TRAINER, _PLANS_NAME, _ENDING = "nnUNetTrainer", "nnUNetPlans", ".nii.gz"
 _NORMALISATIONS = {"ct": "CTNormalization", "zscore": "ZScoreNormalization", "none": "NoNormalization"}
+_SEPARATE = {"rule": None, "never": False, "always": True}
 _ORDERS = {"nearest": 0, "linear": 1, "cubic": 3}
 _RESERVED_LABELS = ("background", "ignore")  # names to which nnU-Net gives a meaning of its own
 
@@ -148,9 +149,7 @@ def _configuration(manifest: ModelManifest, network: nn.Module, flat: bool) -> d
     preprocessing, first = manifest.preprocessing, int(flat)
     channels = len(preprocessing.channels)
     patch = list(manifest.inference.patch[first:])
-    resampling = "resample_data_or_seg_to_shape"
     image, output = (_ORDERS[kind] for kind in (preprocessing.image_resampling, preprocessing.output_resampling))
-    rest = {"order_z": 0, "force_separate_z": None}
     return {
         "data_identifier": f"{_PLANS_NAME}_{'2d' if flat else '3d_fullres'}",
         "preprocessor_name": "DefaultPreprocessor",
@@ -160,14 +159,23 @@ def _configuration(manifest: ModelManifest, network: nn.Module, flat: bool) -> d
         "spacing": list(preprocessing.spacing_mm[first:]),
         "normalization_schemes": [_NORMALISATIONS[preprocessing.normalisation.kind]] * channels,
         "use_mask_for_norm": [preprocessing.normalisation.masked] * channels,
-        "resampling_fn_data": resampling,
-        "resampling_fn_seg": resampling,
-        "resampling_fn_data_kwargs": {"is_seg": False, "order": image, **rest},
-        "resampling_fn_seg_kwargs": {"is_seg": True, "order": 1, **rest},
-        "resampling_fn_probabilities": resampling,
-        "resampling_fn_probabilities_kwargs": {"is_seg": False, "order": output, **rest},
-        "architecture": _architecture(manifest, network, flat),
+        **_resampling("data", image, preprocessing),
+        **_resampling("seg", 1, preprocessing),
+        **_resampling("probabilities", output, preprocessing),
+        "architecture": architecture(manifest, network, flat),
         "batch_dice": True,
+    }
+
+
+def _resampling(what: str, order: int, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Which function resamples data, labels or probabilities; a scan that keeps its own spacing needs none."""
+    if len(preprocessing.keep_axes) == 3:
+        return {f"resampling_fn_{what}": "no_resampling_hack", f"resampling_fn_{what}_kwargs": {}}
+    slices = _SEPARATE[preprocessing.slice_by_slice]
+    settings = {"is_seg": what == "seg", "order": order, "order_z": 0, "force_separate_z": slices}
+    return {
+        f"resampling_fn_{what}": "resample_data_or_seg_to_shape",
+        f"resampling_fn_{what}_kwargs": settings,
     }
 
 
@@ -182,7 +190,7 @@ def _intensities(manifest: ModelManifest) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _architecture(manifest: ModelManifest, network: nn.Module, flat: bool) -> dict[str, Any]:
+def architecture(manifest: ModelManifest, network: nn.Module, flat: bool) -> dict[str, Any]:
     """The network as plans describe it; read from the network itself, which is of the library that nnU-Net uses."""
     kind, args, encoder = manifest.network.kind, manifest.network.args, network.encoder
     settings: dict[str, Any] = {

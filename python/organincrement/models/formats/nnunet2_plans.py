@@ -47,9 +47,12 @@ def modality_of(dataset: Stated, options: ImportOptions) -> str:
     channels = dataset.part(key).values
     if len(channels) != 1:
         raise dataset.refuse(key, f"{len(channels)} input channels; only models of one channel can be imported")
-    name = str(next(iter(channels.values()))).strip().upper()
-    if options.modality:
-        return options.modality
+    return options.modality or modality_called(str(next(iter(channels.values()))))
+
+
+def modality_called(channel: str) -> str:
+    """The modality that a channel's name means."""
+    name = channel.strip().upper()
     if name in _MODALITIES:
         return _MODALITIES[name]
     return "MR" if name.startswith(_MR) else name[:20] or "CT"
@@ -61,13 +64,9 @@ def labels_of(dataset: Stated) -> dict[str, int]:
     for name, value in dataset.part("labels").values.items():
         single = value[0] if isinstance(value, list) and len(value) == 1 else value
         if isinstance(single, list):
-            raise dataset.refuse(
-                "labels", f"{shown(name)} is a region of several labels, which is not supported"
-            )
+            raise dataset.refuse("labels", f"{shown(name)} is a region of several labels, which is not supported")
         if not is_whole(single):
-            raise dataset.refuse(
-                "labels", f"{shown(name)} has the value {shown(value)}, not a whole number"
-            )
+            raise dataset.refuse("labels", f"{shown(name)} has the value {shown(value)}, not a whole number")
         if name != "ignore":
             labels[str(name)] = int(single)
     if labels.get("background") != 0:
@@ -87,7 +86,7 @@ def preprocessing_of(plans: Stated, configuration: Stated, modality: str, option
     image, moved = _resampling(configuration, "data", 3)
     output, moved_back = _resampling(configuration, "probabilities", 1)
     if moved != moved_back:
-        raise configuration.refuse("resampling_fn_probabilities", "resamples, but resampling_fn_data does not")
+        raise configuration.refuse("resampling_fn_probabilities", "is not done as resampling_fn_data is")
     if output != "linear":
         raise configuration.refuse("resampling_fn_probabilities", "only linear resampling of the output is supported")
     try:
@@ -95,7 +94,7 @@ def preprocessing_of(plans: Stated, configuration: Stated, modality: str, option
             orientation=options.orientation or READERS[reader], spacing_mm=spacing_mm, axis_order=tuple(order),  # type: ignore[arg-type]
             channels=(modality,), order="normalise-then-resample",
             normalisation=_normalisation(plans, configuration), image_resampling=image, output_resampling=output,
-            convention="nnunet", keep_axes=keep if moved else (0, 1, 2),
+            convention="nnunet", keep_axes=keep if moved else (0, 1, 2), slice_by_slice=moved or "rule",
         )  # fmt: skip
     except ContractError as error:
         raise ModelError(f"{configuration.where}: {error}") from None
@@ -179,19 +178,24 @@ def _normalisation(plans: Stated, configuration: Stated) -> Normalisation:
     raise configuration.refuse("normalization_schemes", f"{shown(scheme)} is not supported, only {known}")
 
 
-def _resampling(configuration: Stated, what: str, order: int) -> tuple[Literal["linear", "cubic"], bool]:
-    """The interpolation of data or probabilities, and whether there is any. Args: order: where the plans name none."""
+def _resampling(
+    configuration: Stated, what: str, order: int
+) -> tuple[Literal["linear", "cubic"], Literal["rule", "never", "always"] | None]:
+    """The interpolation of data or probabilities, and when it goes slice by slice; None where there is none at all.
+
+    Args: order: where the plans name none.
+    """
     key = f"resampling_fn_{what}"
     function = configuration.text(key, _SPLINES)
     kwargs = configuration.values.get(f"{key}_kwargs") or {}
     stated = Stated(kwargs if isinstance(kwargs, dict) else {}, f"{configuration.where}: {key}_kwargs")
     if function == _NONE:
-        return "linear", False
+        return "linear", None
     if function not in (_SPLINES, _TORCH):
         raise configuration.refuse(key, f"{shown(function)} is not supported, only {_SPLINES}, {_TORCH} and {_NONE}")
     expected: dict[str, tuple[Any, ...]] = {
-        "is_seg": (False,), "force_separate_z": (None,), "separate_z_anisotropy_threshold": (3,), "order_z": (0,),
-        "mode": ("linear",), "aniso_axis_mode": ("nearest-exact",),
+        "is_seg": (False,), "force_separate_z": (None, False, True), "separate_z_anisotropy_threshold": (3,),
+        "order_z": (0,), "mode": ("linear",), "aniso_axis_mode": ("nearest-exact",),
     }  # fmt: skip
     for name, value in stated.values.items():
         if name in expected and value not in expected[name]:
@@ -199,4 +203,6 @@ def _resampling(configuration: Stated, what: str, order: int) -> tuple[Literal["
     found = 1 if function == _TORCH else int(stated.number("order", order))
     if found not in _ORDERS:
         raise stated.refuse("order", f"{found} is not supported, only 1 and 3")
-    return _ORDERS[found], True
+    # the two functions differ in what they do where nothing is said
+    forced = stated.values.get("force_separate_z", False if kwargs and function == _SPLINES else None)
+    return _ORDERS[found], "rule" if forced is None else "always" if forced else "never"

@@ -4,6 +4,8 @@
 `inference.patch`, to `logits` (batch, outputs, D, H, W). `model.json` says the rest.
 """
 
+import contextlib
+import io
 import json
 import math
 import warnings
@@ -20,6 +22,7 @@ from organincrement.contract.channels import channel_groups
 from organincrement.contract.model import DynamicHead, ModelManifest, TorchScriptHead
 from organincrement.models.errors import ModelError
 from organincrement.models.package import LoadedModel
+from organincrement.networks.ensemble import Ensemble
 
 NETWORK_FILE, DESCRIPTION_FILE = "network.onnx", "model.json"
 OPSET = 17  # the newest that the exporter writes which needs no package besides torch
@@ -52,10 +55,33 @@ def _check_expressible(manifest: ModelManifest) -> None:
         )
 
 
+class _MeanProbabilities(nn.Module):
+    """What an ensemble does that averages probabilities, in operations that ONNX has."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        super().__init__()
+        self.members = ensemble.members
+        self.groups = ensemble.groups
+
+    def forward(self, image_BCDHW: Tensor) -> Tensor:
+        log_p = torch.stack([self._log_p(member(image_BCDHW)) for member in self.members])
+        return log_p.logsumexp(0) - math.log(len(self.members))
+
+    def _log_p(self, logits_BCDHW: Tensor) -> Tensor:
+        if self.groups is None:
+            return logits_BCDHW.log_softmax(1)
+        channels = [channel for group in self.groups for channel in group]
+        together = torch.cat([logits_BCDHW[:, group].log_softmax(1) for group in self.groups], 1)
+        return together[:, [channels.index(channel) for channel in range(len(channels))]]
+
+
 def _export(network: nn.Module, sample_BCDHW: Tensor, path: Path, name: str) -> None:
+    if isinstance(network, Ensemble) and network.of == "probabilities":
+        network = _MeanProbabilities(network).eval()
     try:
-        with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a tracer that tells what it takes for constant: the patch is
+        # a refused network is printed whole by the exporter, which also tells what it takes for constant: the patch is
+        with torch.inference_mode(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             torch.onnx.export(
                 network, (sample_BCDHW,), str(path), dynamo=False, opset_version=OPSET, input_names=[INPUT],
                 output_names=[OUTPUT], dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
