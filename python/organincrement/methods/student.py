@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from organincrement.methods.protocol import MethodInputs, setting
-from organincrement.networks.build import PROGRAM, SIDE_BY_SIDE, build_network
+from organincrement.networks.build import NO_START, SIDE_BY_SIDE, build_network
 from organincrement.networks.head import grow
 from organincrement.networks.side_by_side import first_part, first_part_state
 
@@ -26,7 +26,7 @@ def student_from_teacher(inputs: MethodInputs, prior: float = 0.0) -> nn.Module:
     Args: prior: probability of a new organ at the start, as a share of the background's; 0: MiB's start.
     """
     teacher, transition = inputs.teachers[0], inputs.transition
-    if teacher.spec.kind == PROGRAM:
+    if teacher.spec.kind in NO_START:
         return fresh_student(inputs)
     if teacher.spec.kind == SIDE_BY_SIDE:
         return _from_first_part(inputs, prior)
@@ -42,7 +42,7 @@ def student_from_first_of_many(inputs: MethodInputs, prior: float = 0.0) -> nn.M
     Its organs come first in `transition.old`; those that are merged away lose their row.
     """
     first = inputs.teachers[0]
-    if first.spec.kind == PROGRAM:
+    if first.spec.kind in NO_START:
         return fresh_student(inputs)
     if first.spec.kind == SIDE_BY_SIDE:
         return _from_first_part(inputs, prior)

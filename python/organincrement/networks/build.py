@@ -14,6 +14,8 @@ from organincrement.networks.errors import NetworkError
 
 Arguments = Mapping[str, Any]
 PROGRAM = "TorchScript"  # the kind of a network that comes as code, and so is in no table
+# whose output cannot grow: it is code, or several of its last layers have as many channels as there are outputs
+NO_START = (PROGRAM, "UNet")
 SIDE_BY_SIDE = "SideBySide"  # several networks on one input
 
 _MOST_STAGES, _MOST_FEATURES, _MOST_CLASSES, _MOST_BLOCKS, _WIDEST_KERNEL = 10, 1024, 4096, 32, 15

@@ -126,7 +126,8 @@ def _check_fits(manifest: ModelManifest, member: Mapping[str, StoredTensor]) -> 
                 f"{manifest.name}: weight '{name}' is {list(tensor.shape)}, but the network that is described needs "
                 f"{list(wanted[name].shape)}"
             )
-    missing = [name for name in wanted if name not in with_all_names(network, dict.fromkeys(member))]
+    named = with_all_names(network, dict.fromkeys(member))
+    missing = [name for name in wanted if name not in named]
     if missing:
         raise ModelError(f"{manifest.name}: has no weight '{missing[0]}', which the network that is described needs")
 

@@ -11,8 +11,10 @@ from organincrement.contract.model import (
     SoftmaxHead,
     TorchScriptHead,
 )
+from organincrement.networks.build import NO_START
 
 OWN = "organincrement"
+_NO_GROWTH = "no organ can be added to its last layers: the student gets a fresh network of the same kind"
 _NO_START = "it is a program, of which a student cannot start: the student gets a fresh network of our own"
 
 
@@ -23,7 +25,8 @@ def model_facts(manifest: ModelManifest, form: str, notes: Sequence[str] = (), w
     Returns: JSON values. `can_teach`, `can_start_student`, and in `why_not` the reason where one of them is false.
     """
     program = isinstance(manifest.head, TorchScriptHead)
-    starts = not why_not and not program
+    grows = manifest.network.kind not in NO_START
+    starts = not why_not and not program and grows
     return {
         "kind": "model",
         "format": form,
@@ -40,7 +43,7 @@ def model_facts(manifest: ModelManifest, form: str, notes: Sequence[str] = (), w
         "networks": len(manifest.weights) or 1,
         "can_teach": not why_not,
         "can_start_student": starts,
-        "why_not": why_not or (_NO_START if program else ""),
+        "why_not": why_not or (_NO_START if program else "" if grows else _NO_GROWTH),
         "notes": [*notes, *_notes_of(manifest, form)],
         "lineage": [step.name for step in manifest.lineage],
         "ancestors": [{"name": step.name, "sha256": step.sha256} for step in manifest.lineage],
