@@ -156,6 +156,30 @@ def merge(app: Application, given: argparse.Namespace) -> None:
     app.save("increment-merge")
 
 
+def load(app: Application, given: argparse.Namespace) -> None:
+    """A teacher that another tool trained, looked at before it is taken in."""
+    import qt
+
+    from harness import records
+
+    def take(record) -> int:
+        record["widget"].setDirectory(str(foreignTeacher(given)))
+        record["widget"].findChild(qt.QPushButton, "takeFolderButton").click()
+        return qt.QDialog.Accepted
+
+    ui = app.open("OrganIncrement").ui
+    records.answer("dialog", take)
+    ui.loadTeacherButton.click()
+    app.wait(until=lambda: ui.loadStartButton.visible, seconds=120)
+    app.showFrom(ui, "teacherCollapsibleButton")
+    app.save("increment-load")
+
+
+def foreignTeacher(given: argparse.Namespace) -> Path:
+    """A results folder of nnU-Net v2."""
+    return given.data.parent / "teachers" / "nnunet_v2_headneck"
+
+
 def openDataset(app: Application, ui, folder: Path) -> None:
     """As with Open…."""
     from harness import records
@@ -205,12 +229,14 @@ def abdomen(app: Application, given: argparse.Namespace) -> None:
 
 PICTURES = {
     picture.__name__: picture
-    for picture in (train, progress, result, uncertainty, inputs, merge, annotate, review, headneck, abdomen)
+    for picture in (train, progress, result, uncertainty, inputs, merge, load, annotate, review, headneck, abdomen)
 }
 
 
 def prepare(name: str, given: argparse.Namespace) -> str:
     """What a picture needs. Returns: why it has to be left out, "" where it need not."""
+    if name == "load":
+        return "" if foreignTeacher(given).is_dir() else f"there is no {foreignTeacher(given)}"
     if name not in ("headneck", "abdomen"):
         make("phantom", given.work, "--steps", given.steps, "--pause-at", given.steps * 3 // 5)
         if name == "review":

@@ -76,6 +76,7 @@ class OrganIncrementParameters:
     resultModel: str
     evaluationDataset: str
     exportFormat: str = "file"
+    resultFormat: str = "nifti"
     inputVolume: slicer.vtkMRMLScalarVolumeNode
     segmentModel: str
     uncertaintyKind: str = "entropy"

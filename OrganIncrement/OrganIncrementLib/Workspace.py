@@ -157,6 +157,11 @@ class Workspace:
         """Where a model's results for a scan go, the same each time. Raises: as `newJobFolder`."""
         return self._made(self.resultsFolder / modelSha256[:8]) / safeName(name)
 
+    def storedResult(self, folder: Path) -> str:
+        """A folder of results as it is named within this workspace; "" for one elsewhere."""
+        inside = Path(folder).is_relative_to(self.resultsFolder)
+        return Path(folder).relative_to(self.resultsFolder).as_posix() if inside else ""
+
     def ancestors(self, manifest: ModelManifest) -> list[ModelEntry | LineageStep]:
         """The models that a model comes from, oldest first; the bare step of its lineage where one is not here."""
         byHash = {entry.sha256: entry for entry in reversed(self.models()) if entry.sha256 and not entry.problem}

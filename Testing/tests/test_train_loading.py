@@ -16,9 +16,11 @@ from organincrement.contract.package import manifest_sha256, read_manifest
 
 
 @pytest.fixture
-def module(workFolder, openModule):
-    """The module on an empty workspace."""
-    return openModule("OrganIncrement")
+def module(workFolder, openModule, monkeypatch):
+    """The module on an empty workspace; however busy the computer is, a model is looked at."""
+    widget = openModule("OrganIncrement")
+    monkeypatch.setattr("OrganIncrementLib.Controllers.LoadController.LOOKS", 20)
+    return widget
 
 
 @pytest.fixture

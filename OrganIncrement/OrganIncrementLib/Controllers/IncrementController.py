@@ -13,6 +13,7 @@ from OrganIncrementLib.Controllers.MergeController import MergeController
 from OrganIncrementLib.Controllers.MethodController import MethodController
 from OrganIncrementLib.Controllers.OrganMapController import OrganMapController
 from OrganIncrementLib.Controllers.ResultController import ResultController
+from OrganIncrementLib.Controllers.ResultExportController import ResultExportController
 from OrganIncrementLib.Controllers.SampleController import SampleController
 from OrganIncrementLib.Controllers.SegmentController import SegmentController
 from OrganIncrementLib.Controllers.TeacherController import TeacherController
@@ -44,10 +45,12 @@ class IncrementController:
         self.jobs = JobsController(ui, services, TrainingPlots())
         self.result = ResultController(ui, services)
         self.segment = SegmentController(ui, services)
+        self.resultExport = ResultExportController(ui, services, self.segment.view.shownResult, self._engineHindrance)
         self.merge = MergeController(ui, services, self.segment.view)
         self._parts = (
             self.engine, self.teacher, self.load, self.dataset, self.samples, self.imports, self.audits, self.methods,
-            self.inputs, self.vault, self.organMap, self.training, self.jobs, self.result, self.segment, self.merge,
+            self.inputs, self.vault, self.organMap, self.training, self.jobs, self.result, self.segment,
+            self.resultExport, self.merge,
         )  # fmt: skip
         self._isAttached = False
         self._connect()
@@ -94,6 +97,7 @@ class IncrementController:
         self.methods.changed.connect(self.parametersModified)
         self.organMap.changed.connect(self.parametersModified)
         self.segment.ended.connect(self.merge.modelsChanged)
+        self.segment.ended.connect(self.resultExport.parametersModified)
 
     def _engineHindrance(self) -> str:
         return self.engine.hindrance

@@ -24,6 +24,7 @@ from OrganIncrementLib.Controllers.LoadWords import (
 from OrganIncrementLib.Engine.ModelDescription import DescriptionError, writeDescription, writeExample
 from OrganIncrementLib.Engine.ModelFacts import ModelFacts, factsOf, keepFacts
 from OrganIncrementLib.Engine.ModelImport import (
+    CONFIRM,
     Answers,
     askedIn,
     foldersIn,
@@ -36,6 +37,7 @@ from OrganIncrementLib.Panels.LoadPanel import DESCRIPTION, LoadPanel, LoadState
 from OrganIncrementLib.Workspace import WorkspaceError
 
 TORCHSCRIPT = "torchscript"
+LOOKS = 3
 
 
 class LoadController:
@@ -47,7 +49,7 @@ class LoadController:
         self._task, self._command = BackgroundTask(self._onEnded), None
         self._then: Callable[[Any], None] = lambda command: None
         self._state, self._path, self._facts = LoadState(), Path(), None
-        self._target, self._scratch, self._mayLookAgain = Path(), None, False
+        self._target, self._scratch, self._looksLeft = Path(), None, 0
         teacher.panel.loadWanted.connect(self._onLoad)
         self.panel.importWanted.connect(self._onImport)
         self.panel.closeWanted.connect(self._onClose)
@@ -86,12 +88,12 @@ class LoadController:
         elif self._hindrance():
             self._refuse(self._hindrance())
         else:
-            self._look(again=True)
+            self._look(LOOKS)
         self._show()
 
-    def _look(self, *, again: bool) -> None:
-        """again: whether to try once more when it takes too long, as it may where the engine is started anew."""
-        self._mayLookAgain = again
+    def _look(self, times: int) -> None:
+        """times: how often at most, for it is given little time, which a busy computer may need to start the engine."""
+        self._looksLeft = times - 1
         self._run(("inspect", self._path), _("Looking at {name}").format(name=self._path.name), self._onLooked)
 
     def _takeOwn(self, path: Path) -> None:
@@ -119,8 +121,8 @@ class LoadController:
     def _onLooked(self, command: Any) -> None:
         facts = factsOf(command.output) if command.state == "finished" else None
         message = command.message if command.state != "finished" else ""
-        if mayBeImportedYet(message) and self._mayLookAgain:
-            self._look(again=False)
+        if mayBeImportedYet(message) and self._looksLeft > 0:
+            self._look(self._looksLeft)
             return
         if facts is not None and facts.kind != "model":
             message = _("{name} is no model, but holds: {kind}.").format(name=self._path.name, kind=facts.kind)
@@ -179,7 +181,10 @@ class LoadController:
         if command.state == "cancelled":
             self._state = replace(self._state, message=_("Cancelled; nothing was loaded."))
         elif command.state != "finished" or factsOf(command.output) is None:
-            self._ask(command.message or _("The engine gave no answer."))
+            message = command.message or _("The engine gave no answer.")
+            if self._facts is None and CONFIRM in askedIn(message):  # not known before, where the look took too long
+                self._facts = ModelFacts(format=TORCHSCRIPT, name=self._path.stem)
+            self._ask(message)
         else:
             self._chosen(self._target, command.output, "", checked=True)
 

@@ -7,11 +7,13 @@ import qt
 from slicer.i18n import tr as _
 
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
+from OrganIncrementLib.Controllers.FolderOpener import openFolder
+from OrganIncrementLib.Controllers.ModelExport import FILE, askTarget, exportChoices, exportedText, exportOf
 from OrganIncrementLib.Controllers.StudentFigures import aboutStudent, evaluationFolder, teacherOf, withoutStudent
 from OrganIncrementLib.Controllers.StudentWords import modelChoices
 from OrganIncrementLib.Engine.BackgroundCommand import BackgroundCommand
 from OrganIncrementLib.Engine.Evaluations import evaluationName, reportPage
-from OrganIncrementLib.Engine.PackageExport import exportCommand, removePartial
+from OrganIncrementLib.Engine.PackageExport import removePartial
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.ResultPanel import ResultPanel, ResultState
 from OrganIncrementLib.Services import Services
@@ -31,6 +33,7 @@ class ResultController:
         self._state, self._shownOf = ResultState(), None
         self._task = BackgroundTask(self._onEnded)
         self._queue, self._exportTarget, self._message = [], None, ""
+        self._written = None
         self._panel.studentChosen.connect(self._onStudent)
         self._panel.datasetChosen.connect(self._onDataset)
         self._panel.exportFormatChosen.connect(self._onFormat)
@@ -39,6 +42,7 @@ class ResultController:
         self._panel.ancestorWanted.connect(self.useAncestor)
         self._panel.exportWanted.connect(self.export)
         self._panel.cancelWanted.connect(self._onCancel)
+        self._panel.showWanted.connect(self._onShowExport)
 
     def attach(self, parameters):
         """Follow a parameter node."""
@@ -61,7 +65,9 @@ class ResultController:
         if self._shownOf is None:
             self._show()
         else:
-            self._panel.show(replace(self._state, task=self._task.state(), message=self._message))
+            self._panel.show(
+                replace(self._state, task=self._task.state(), message=self._message, canShow=self._written is not None)
+            )
 
     def close(self):
         """The module goes: end what runs."""
@@ -115,32 +121,26 @@ class ResultController:
     def export(self):
         """Ask where to, and write a copy of the student there in the background."""
         student, form = self._student(), self._parameters.exportFormat
-        target = self._askTarget(safeName(student.manifest.name), form)
+        target = askTarget(self._services.dialogs, safeName(student.manifest.name), form)
         if target is None:
             return
-        command = exportCommand(self._services.engine.python, student.path, target, form)
+        if form != FILE and target.exists():
+            problem = _("{name} is there already: choose another folder, or move it away.")
+            self._services.dialogs.error(problem.format(name=target.name))
+            return
         self._exportTarget = target
-        self._message = ""
-        self._task.start(
-            BackgroundCommand(command, self._services.engine.environment()),
-            _("Exporting to {name}").format(name=target.name),
-        )
+        self._message, self._written = "", None
+        command = exportOf(self._services.engine, student.path, target, form)
+        self._task.start(command, _("Exporting to {name}").format(name=target.name))
         self._show()
 
-    def _askTarget(self, name, form):
-        dialogs = self._services.dialogs
-        if form == "folder":
-            parent = dialogs.folder(_("Export the package into this folder"))
-            return None if parent is None else Path(parent) / name
-        chosen = dialogs.saveFile(_("Export the package"), _("OrganIncrement model (*.oimodel)"), f"{name}.oimodel")
-        if chosen is None:
-            return None
-        chosen = Path(chosen)
-        return chosen if chosen.suffix == ".oimodel" else chosen.with_name(chosen.name + ".oimodel")
+    def _onShowExport(self):
+        if self._written is not None:
+            openFolder(self._written if self._written.is_dir() else self._written.parent)
 
     def _onStudent(self, path):
         if self._parameters is not None:
-            self._message = ""
+            self._message, self._written = "", None
             self._parameters.resultModel = path
 
     def _onDataset(self, path):
@@ -176,7 +176,8 @@ class ResultController:
             if self._queue:
                 self._startNext()
                 return
-            self._message = _("Exported: {path}").format(path=target) if wasExport else _("Measured.")
+            self._message = exportedText(target, command.output) if wasExport else _("Measured.")
+            self._written = target if wasExport else None
             return
         self._queue = []
         self._message = _("Cancelled; nothing was changed.")
@@ -230,6 +231,8 @@ class ResultController:
             exportFormat=self._parameters.exportFormat,
             task=self._task.state(),
             message=self._message,
+            canShow=self._written is not None,
+            formats=exportChoices(),
             **about,
         )
         self._panel.show(self._state)

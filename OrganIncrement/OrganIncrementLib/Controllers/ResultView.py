@@ -103,7 +103,10 @@ class ResultView:
             raise
         manifest = run.entry.manifest
         lineage = tuple(step.sha256 for step in manifest.lineage) if manifest is not None else ()
-        facts = ResultFacts(model=run.entry.name, modelSha256=run.entry.sha256, lineage=lineage, regions=tuple(regions))
+        facts = ResultFacts(
+            model=run.entry.name, modelSha256=run.entry.sha256, lineage=lineage, regions=tuple(regions),
+            stored=self._services.workspace.storedResult(run.folder),
+        )  # fmt: skip
         markResult(segmentation, uncertainty, volume, facts)
         slicer.util.setSliceViewerLayers(background=volume)
         if self._parameters is not None:
@@ -160,6 +163,10 @@ class ResultView:
         if teacher is not None and student is not None:
             return wanted if wanted in (TEACHER, STUDENT, DIFFERENCE) else STUDENT
         return TEACHER if teacher is not None else STUDENT
+
+    def shownResult(self):
+        """The segmentation node that is shown, of a difference the student's; None where there is none."""
+        return self._segmentation() if self._parameters is not None else None
 
     def _segmentation(self):
         """The segmentation whose uncertainty and regions count; of a difference, the student's."""

@@ -13,17 +13,22 @@ from organincrement.contract.results import Conflicts, MergeConflict, Region, Re
 
 _VOLUME, _UNCERTAINTY = "OrganIncrement.volume", "OrganIncrement.uncertainty"
 _MODEL, _SHA256, _LINEAGE = "OrganIncrement.model", "OrganIncrement.modelSha256", "OrganIncrement.lineage"
+_STORED = "OrganIncrement.stored"
 _REGIONS, _CONFLICTS = "OrganIncrement.regions", "OrganIncrement.conflicts"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResultFacts:
-    """What is known of a result: its model's name and hash, the hashes of its ancestors (oldest first), its regions."""
+    """What is known of a result: its model's name and hash, the hashes of its ancestors (oldest first), its regions.
+
+    stored: its folder among the workspace's results.
+    """
 
     model: str
     modelSha256: str
     lineage: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
+    stored: str = ""
 
 
 def markResult(segmentation, uncertainty, volume, facts):
@@ -35,6 +40,7 @@ def markResult(segmentation, uncertainty, volume, facts):
     segmentation.SetAttribute(_MODEL, facts.model)
     segmentation.SetAttribute(_SHA256, facts.modelSha256)
     segmentation.SetAttribute(_LINEAGE, " ".join(facts.lineage))
+    segmentation.SetAttribute(_STORED, facts.stored or None)
     segmentation.SetAttribute(_REGIONS, codec.dumps(Regions(regions=facts.regions), indent=None))
 
 
@@ -87,6 +93,11 @@ def _results():
 def modelOf(segmentation):
     """The name of the model that made it."""
     return segmentation.GetAttribute(_MODEL) or ""
+
+
+def storedIn(segmentation):
+    """The folder that the engine wrote it into, relative to the workspace's results; "" where the scene has none."""
+    return segmentation.GetAttribute(_STORED) or ""
 
 
 def uncertaintyOf(segmentation):

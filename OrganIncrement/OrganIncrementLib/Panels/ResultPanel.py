@@ -27,7 +27,10 @@ class Ancestor:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultState:
-    """All that section 4 shows. A text in a field that begins with `why` disables its button and says why."""
+    """All that section 4 shows. A text in a field that begins with `why` disables its button and says why.
+
+    canShow: files were exported, whose folder can be opened.
+    """
 
     students: tuple[Choice, ...] = ()
     student: str = ""
@@ -42,7 +45,9 @@ class ResultState:
     whyNoTeacherReport: str = ""
     lineage: tuple[Ancestor, ...] = ()
     whyNoExport: str = ""
+    formats: tuple[Choice, ...] = ()
     exportFormat: str = "file"
+    canShow: bool = False
     task: TaskState | None = None
     message: str = ""
 
@@ -60,6 +65,7 @@ class ResultPanel:
         self.exportWanted = Intent()
         self.exportFormatChosen = Intent()
         self.cancelWanted = Intent()
+        self.showWanted = Intent()
         self._students = ChoiceBox(ui.studentComboBox, self.studentChosen)
         self._datasets = ChoiceBox(ui.evaluationDatasetComboBox, self.datasetChosen)
         self._formats = ChoiceBox(ui.exportFormatComboBox, self.exportFormatChosen)
@@ -71,6 +77,7 @@ class ResultPanel:
         ui.teacherReportButton.connect("clicked(bool)", self._onTeacherReport)
         ui.useAncestorButton.connect("clicked(bool)", self._onAncestor)
         ui.exportButton.connect("clicked(bool)", self._onExport)
+        ui.showExportButton.connect("clicked(bool)", self._onShow)
         ui.resultCancelButton.connect("clicked(bool)", self._onCancel)
         ui.lineageList.connect("currentRowChanged(int)", self._showAncestorButton)
         self.show(ResultState())
@@ -79,11 +86,7 @@ class ResultPanel:
         """Show a ResultState."""
         self._students.show(state.students, state.student, _("No student yet: train one, or load a package"))
         self._datasets.show(state.datasets, state.dataset, _("Choose a dataset"))
-        formats = (
-            Choice(value="file", text=_("One file (.oimodel)")),
-            Choice(value="folder", text=_("Folder")),
-        )
-        self._formats.show(formats, state.exportFormat, "")
+        self._formats.show(state.formats, state.exportFormat, "")
         self._table.show(state.rows)
         self.ui.comparisonNoteLabel.text = state.note
         self.ui.comparisonNoteLabel.visible = bool(state.note)
@@ -93,7 +96,10 @@ class ResultPanel:
         allow(self.ui.evaluateButton, state.whyNoEvaluation, _("Run teacher and student on this dataset"))
         allow(self.ui.studentReportButton, state.whyNoStudentReport, _("Open the page with every scan and figure"))
         allow(self.ui.teacherReportButton, state.whyNoTeacherReport, _("Open the page with every scan and figure"))
-        allow(self.ui.exportButton, state.whyNoExport, _("Write a copy of the package to pass on"))
+        allow(
+            self.ui.exportButton, state.whyNoExport, _("Write the model in this format, to pass on or for another tool")
+        )
+        self.ui.showExportButton.visible = state.canShow and state.task is None
 
     def _showVerdict(self, state):
         label = self.ui.recommendationLabel
@@ -145,3 +151,6 @@ class ResultPanel:
 
     def _onCancel(self):
         self.cancelWanted()
+
+    def _onShow(self):
+        self.showWanted()

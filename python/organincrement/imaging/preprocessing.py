@@ -218,10 +218,7 @@ def _on_grid(image: Volume, preprocessing: Preprocessing, rules: Convention) -> 
     elif preprocessing.order == "normalise-then-resample":
         grid = moved(_normalised(part, preprocessing, rules, mask))
     else:
-        if mask is not None and rules.labels == "one-hot":
-            mask = resample_masks(mask.astype(np.uint8), shape, apart).astype(bool)
-        elif mask is not None:
-            mask = resample(mask, shape, kind="nearest")
+        mask = None if mask is None else _mask_on_grid(mask, shape, apart, rules)
         grid = _normalised(moved(part), preprocessing, rules, mask)
     return _OnGrid(
         image_DHW=np.ascontiguousarray(grid, dtype=np.float32), box=box, place=place, shape=array.shape,  # type: ignore[arg-type]
@@ -235,6 +232,12 @@ def _normalised(
     if preprocessing.normalisation.masked and not rules.fills_holes:
         mask_DHW = values_DHW != 0
     return normalise(values_DHW, preprocessing.normalisation, mask_DHW)
+
+
+def _mask_on_grid(mask_DHW: np.ndarray, shape: Shape, apart: int | None, rules: Convention) -> np.ndarray:
+    if rules.labels == "nearest":
+        return resample(mask_DHW, shape, kind="nearest")
+    return resample_masks(mask_DHW.astype(np.uint8), shape, apart).astype(bool)
 
 
 def _cut_to_whole(values_DHW: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ and is linear, it is applied as one matrix per axis, many times faster on whole 
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -43,11 +43,7 @@ def resample(
     if steps is not None:
         return resample_from_first_voxel(array_DHW, shape_DHW, kind, steps)
     if kind == "nearest":
-        for axis, size in enumerate(shape_DHW):
-            if size != array_DHW.shape[axis]:
-                taken = corner_slices if corners else _nearest_indices
-                array_DHW = array_DHW.take(taken(array_DHW.shape[axis], size), axis)
-        return np.ascontiguousarray(array_DHW)
+        return _nearest(array_DHW, shape_DHW, corner_slices if corners else _nearest_indices)
     if kind not in ORDER:
         raise ValueError(f"{kind!r} is no interpolation; use linear, cubic or nearest")
     result = np.ascontiguousarray(array_DHW, dtype=np.float32)
@@ -163,6 +159,14 @@ def onto_grid(volume: Volume, like: Volume, *, kind: Literal["linear", "nearest"
         float(outside),
     )
     return like.with_array(sitk.GetArrayFromImage(moved))
+
+
+def _nearest(array_DHW: np.ndarray, shape_DHW: Sequence[int], taken: Callable[[int, int], np.ndarray]) -> np.ndarray:
+    """Args: taken: from an axis' old and new size to the old voxel that each new one takes."""
+    for axis, size in enumerate(shape_DHW):
+        if size != array_DHW.shape[axis]:
+            array_DHW = array_DHW.take(taken(array_DHW.shape[axis], size), axis)
+    return np.ascontiguousarray(array_DHW)
 
 
 def _nearest_indices(old: int, new: int) -> np.ndarray:

@@ -8,6 +8,8 @@ halves):
     SegResNet: down_layers[-1], and up_layers[-1 - l] after its last residual sum
     PreActUNet, DoDNet: encoder.bottleneck, and decoder.blocks[l] after its residual sum
     MultiDecoder, TaskDecoders: the bottleneck of their encoder; which decoder's stage would be meant is not said
+    BasicUNet: down_4, and upcat_(1 + l)
+    UNet (MONAI's): what its innermost skip connection skips; its finest stage puts out the logits, so none is given
 
 The coarsest level has no stage of the decoder; there the bottleneck stands for it. A network that is none of these
 takes part by calling its parts as one of them does.
@@ -22,9 +24,11 @@ from organincrement.networks.build import build_network, shrink_factor
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec
 
-_BOTTLENECKS = ("encoder.stages", "encoder.bottleneck", "bottleneck", "down_layers")
+_BOTTLENECKS = ("encoder.stages", "encoder.bottleneck", "bottleneck", "down_layers", "down_4")
 _COARSE_TO_FINE = ("decoder.stages", "upsamples", "up_layers")
 _FINE_TO_COARSE = "decoder.blocks"
+_OF_BASIC_UNET = ("upcat_1", "upcat_2", "upcat_3", "upcat_4")
+_SKIPPED = "1.submodule"  # of a level of MONAI's UNet, the level below
 
 
 def bottleneck(network: nn.Module) -> nn.Module:
@@ -37,6 +41,12 @@ def bottleneck(network: nn.Module) -> nn.Module:
         if part is not None:
             last_of_many = name in ("encoder.stages", "down_layers")
             return list(part.children())[-1] if last_of_many else part
+    below = _part(network, f"model.{_SKIPPED}")
+    while below is not None:
+        deeper = _part(below, _SKIPPED)
+        if deeper is None:
+            return below
+        below = deeper
     raise NetworkError(f"it is not known which layers of a '{type(network).__name__}' are its stages")
 
 
@@ -105,6 +115,8 @@ def _stages(network: nn.Module) -> list[nn.Module]:
         if part is not None:
             stages = list(part.children())
             return stages if name == _FINE_TO_COARSE else stages[::-1]
+    if _part(network, _OF_BASIC_UNET[-1]) is not None:
+        return [network.get_submodule(name) for name in _OF_BASIC_UNET]
     raise NetworkError(f"it is not known which layers of a '{type(network).__name__}' are the stages of its decoder")
 
 

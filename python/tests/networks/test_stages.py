@@ -75,9 +75,17 @@ def test_features_work_under_autocast_and_are_those_of_the_last_run(kind):
     assert not bottleneck(network)._forward_hooks, "the hook is gone with the context"
 
 
+OF_MONAI = {
+    "UNet": {"features": [4, 8, 8], "strides": [2, 2], "residual_units": 1},
+    "BasicUNet": {"features": [4, 4, 8, 8, 8, 4]},
+}
+
+
 def of_table(kind: str) -> NetworkSpec:
     if kind in SOFTMAX_KINDS:
         return tiny_spec(4, kind)
+    if kind in OF_MONAI:
+        return NetworkSpec(kind=kind, args={"in_channels": 1, "out_channels": 4, **OF_MONAI[kind]})
     args = {"in_channels": 1, "out_channels": 4, "features": [4, 8], "blocks": [1, 1], "width": 2, "depth": 2}
     return NetworkSpec(kind=kind, args=args)
 
@@ -88,8 +96,8 @@ def test_every_network_of_the_table_has_a_bottleneck_at_its_coarsest_resolution(
     network = build_network(kind, spec.args).eval()
     shrunk = shrink_factor(kind, spec.args)
     with StageFeatures(network) as stage, torch.inference_mode():
-        network(torch.randn(1, 1, 8, 8, 16))
-    expected = tuple(n // factor for n, factor in zip((8, 8, 16), shrunk, strict=True))
+        network(torch.randn(1, 1, 16, 16, 32))
+    expected = tuple(n // factor for n, factor in zip((16, 16, 32), shrunk, strict=True))
     assert stage.features.shape[2:] == expected
 
 
@@ -100,6 +108,15 @@ def test_a_stage_of_a_network_of_residual_blocks_has_half_the_resolution(kind):
     with StageFeatures(network, 0) as finest:
         network(torch.randn(1, 1, 8, 8, 16))
     assert finest.features.shape[2:] == (8, 8, 16) and stage_channels(spec, 0) == finest.features.shape[1]
+
+
+def test_the_stages_of_a_basic_unet_have_half_the_resolution():
+    spec = of_table("BasicUNet")
+    network = build_network(spec.kind, spec.args)
+    for level, shrunk in enumerate((1, 2, 4, 8, 16)):
+        with StageFeatures(network, level) as stage:
+            network(torch.randn(1, 1, 32, 32, 32))
+        assert stage.features.shape[2:] == (32 // shrunk,) * 3
 
 
 def test_of_several_decoders_none_is_meant():
