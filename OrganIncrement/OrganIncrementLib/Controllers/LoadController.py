@@ -150,7 +150,7 @@ class LoadController:
         isProgram = self._facts is not None and self._facts.format == TORCHSCRIPT
         try:
             answers = self._withDescription(answers)
-            name = answers.name or (self._facts.name if self._facts else "") or Path(answers.model or self._path).stem
+            name = answers.name or self._state.questions.name or Path(answers.model or self._path).stem
             self._target = self._services.workspace.newModelFolder(name)
         except (DescriptionError, WorkspaceError, ContractError, OSError) as error:
             self._ask(str(error))

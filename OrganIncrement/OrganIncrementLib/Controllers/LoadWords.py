@@ -69,7 +69,7 @@ def questionsAbout(
         fields |= {DESCRIPTION, ORIENTATION}
     return LoadQuestions(
         fields=frozenset(fields),
-        name=facts.name if facts is not None else "",
+        name=facts.name if facts is not None and facts.network else "",  # else it is only the file's
         models=tuple((str(folder), folder.relative_to(path).as_posix()) for folder in models),
         configurations=configurationsIn(message),
         folds=tuple(folds),
