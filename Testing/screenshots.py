@@ -168,6 +168,9 @@ def load(app: Application, given: argparse.Namespace) -> None:
         return qt.QDialog.Accepted
 
     ui = app.open("OrganIncrement").ui
+    for scan in sorted((given.data / "headneck" / "site_a" / "images").glob("*.nii.gz"))[:1]:
+        app.load(scan, "Planning CT")
+        app.windowScans()
     records.answer("dialog", take)
     ui.loadTeacherButton.click()
     app.wait(until=lambda: ui.loadStartButton.visible, seconds=120)

@@ -29,9 +29,10 @@ class OrganIncrement(ScriptedLoadableModule):
         parent.contributors = [_("The OrganIncrement maintainers")]
         parent.helpText = _(
             "Teach a segmentation model one more organ, without the data that it was trained on: choose a teacher "
-            "(a model), choose a dataset in which the new organ is contoured, and train a student that segments the "
-            "old organs and the new one. Then compare student and teacher, apply either to a scan, and see how far "
-            "each voxel can be trusted. Everything stays on this computer. Research use only. Not a medical device."
+            "(a model of this module, nnU-Net, TotalSegmentator, MONAI and others), choose a dataset in which the new "
+            "organ is contoured, and train a student that segments the old organs and the new one. Then compare "
+            "student and teacher, apply either to a scan, see how far each voxel can be trusted, and hand models and "
+            "results to other programs. Everything stays on this computer. Research use only. Not a medical device."
         )
         parent.acknowledgementText = _(
             "Please cite: Y. Zhou et al., Uncertainty-aware incremental learning for multi-organ segmentation, "

@@ -6,6 +6,7 @@ import slicer
 
 from fixtures.modules import EXTENSION
 from fixtures.panels import heard, shownForm
+from OrganIncrementLib.Controllers.ModelExport import exportChoices
 from OrganIncrementLib.Engine.ComparisonRows import Measure, OrganComparison
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.ResultPanel import NOT_RECOMMENDED, Ancestor, ResultPanel, ResultState
@@ -123,7 +124,7 @@ def test_drop_downs_speak_only_when_the_user_chooses(ui):
         heard(intent) for intent in (panel.studentChosen, panel.datasetChosen, panel.exportFormatChosen)
     )
     choices = tuple(Choice(value=name, text=name.upper()) for name in ("a", "b"))
-    panel.show(ResultState(students=choices, datasets=choices, student="", dataset="b"))
+    panel.show(ResultState(students=choices, datasets=choices, student="", dataset="b", formats=exportChoices()))
     assert not students and not datasets
     ui.studentComboBox.setCurrentIndex(1)  # after the line that stands for none
     ui.evaluationDatasetComboBox.setCurrentIndex(0)

@@ -63,23 +63,6 @@ def test_package_that_is_half_copied_says_so_and_cannot_be_used(world, openModul
     assert not ui.startButton.enabled
 
 
-def test_loading_something_that_is_no_package_is_a_dialog_with_one_sentence(world, openModule):
-    ui = openModule("OrganIncrement").ui
-    records.answer("getOpenFileName", str(world / "scan.nii.gz"))
-    ui.loadTeacherButton.click()
-    assert len(records.texts("error")) == 1
-    assert "cannot be loaded" in records.texts("error")[0]
-    assert "\n" not in records.texts("error")[0]
-
-
-def test_loaded_package_is_chosen_and_stays_in_the_list(world, engineWorld, openModule):
-    ui = openModule("OrganIncrement").ui
-    records.answer("getOpenFileName", str(engineWorld.student / "model.json"))
-    ui.loadTeacherButton.click()
-    assert "Stomach" in ui.teacherOrgansLabel.text
-    assert ui.teacherComboBox.count == 3
-
-
 def test_student_that_is_not_recommended_is_marked(world, openModule):
     path = world / "models" / "teacher" / "model.json"
     manifest = codec.read(ModelManifest, path)
@@ -90,7 +73,7 @@ def test_student_that_is_not_recommended_is_marked(world, openModule):
     assert "Not recommended" in ui.teacherFactsLabel.text
 
 
-def test_organ_that_the_teacher_knows_already_is_refused_before_anything_runs(world, engineWorld, openModule):
+def test_organ_that_the_teacher_knows_already_is_asked_about_before_anything_runs(world, engineWorld, openModule):
     shutil.copytree(engineWorld.student, world / "models" / "student")
     ui = openModule("OrganIncrement").ui
     ui.teacherComboBox.currentIndex = 1

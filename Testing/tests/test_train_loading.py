@@ -101,7 +101,7 @@ def test_folder_of_several_models_asks_which(load, settle, workFolder, tmp_path)
     for configuration in ("3d_fullres", "3d_lowres"):
         tinyNnunet(tmp_path / "Dataset007" / f"T__P__{configuration}", configuration=configuration)
     ui = load(tmp_path / "Dataset007")
-    assert "several models" in ui.loadMessageLabel.text and "“Configuration”" in ui.loadMessageLabel.text
+    assert "several models" in ui.loadMessageLabel.text and "“Model”" in ui.loadMessageLabel.text
     assert ui.loadModelComboBox.visible and ui.loadModelComboBox.count == 2
     ui.loadModelComboBox.currentIndex = 1
     start(ui, settle)
@@ -173,7 +173,8 @@ def test_scan_is_no_model(load, engineWorld):
 
 def test_weights_alone_are_described_in_the_form(load, settle, workFolder, tmp_path):
     ui = load(tinyWeights(tmp_path / "liver.pt"))
-    assert ui.loadDescriptionGroupBox.visible and "does not say" in ui.loadMessageLabel.text
+    assert ui.loadDescriptionGroupBox.visible and "fill in what is asked below" in ui.loadMessageLabel.text
+    assert "looks like a PlainConvUNet" in ui.loadMessageLabel.text
     start(ui, settle)
     assert "Name the organs" in ui.loadMessageLabel.text and models(workFolder) == []
     ui.loadOrganNamesLineEdit.text = "liver, spleen"
@@ -217,7 +218,9 @@ def leave(given):
     return seen
 
 
-def described(ui):
+def described(ui, settle):
+    if not ui.loadDescriptionGroupBox.visible:  # a look has little memory; then the import asks
+        start(ui, settle)
     ui.loadOrganNamesLineEdit.text = "liver, spleen"
     ui.loadSpacingLineEdit.text = "3 2 2"
     ui.loadPatchLineEdit.text = "8 8 8"
@@ -228,14 +231,14 @@ def test_program_runs_only_with_leave_and_no_is_the_default(load, settle, workFo
     monkeypatch.setenv("ORGANINCREMENT_STATE", str(tmp_path / "state"))
     path = tinyProgram(tmp_path / "program.pt")
     ui = load(path)
-    described(ui)
+    described(ui, settle)
     seen = leave(False)
     ui.loadStartButton.click()
     assert len(seen) == 1 and "No" in seen[0][0] and "is a program" in seen[0][1]
     assert "did not allow" in ui.loadMessageLabel.text and models(workFolder) == []
     assert not (tmp_path / "state").exists()
     ui = load(path)
-    described(ui)
+    described(ui, settle)
     leave(True)
     start(ui, settle)
     assert models(workFolder) != [], ui.loadMessageLabel.text
@@ -245,7 +248,8 @@ def test_program_runs_only_with_leave_and_no_is_the_default(load, settle, workFo
 def test_own_package_stays_where_it_is_and_is_verified(load, engineWorld, workFolder):
     ui = load(engineWorld.student / "model.json")
     assert models(workFolder) == []
-    assert "Loaded" in ui.teacherMessageLabel.text
+    assert "Loaded" in ui.teacherMessageLabel.text and "Stomach" in ui.teacherOrgansLabel.text
+    assert ui.teacherComboBox.count == 2  # it, and No teacher
     ancestor = read_manifest(engineWorld.student).lineage[0]
     assert ancestor.name in ui.teacherDetailsLabel.text and ancestor.sha256[:12] in ui.teacherDetailsLabel.text
     assert "not on this computer" in ui.teacherDetailsLabel.text

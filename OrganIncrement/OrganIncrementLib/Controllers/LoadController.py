@@ -32,8 +32,9 @@ from OrganIncrementLib.Engine.ModelImport import (
     importArguments,
     mayBeImportedYet,
     ownPackage,
+    tookTooLong,
 )
-from OrganIncrementLib.Panels.LoadPanel import DESCRIPTION, LoadPanel, LoadState
+from OrganIncrementLib.Panels.LoadPanel import DESCRIPTION, LoadPanel, LoadQuestions, LoadState
 from OrganIncrementLib.Workspace import WorkspaceError
 
 TORCHSCRIPT = "torchscript"
@@ -121,7 +122,7 @@ class LoadController:
     def _onLooked(self, command: Any) -> None:
         facts = factsOf(command.output) if command.state == "finished" else None
         message = command.message if command.state != "finished" else ""
-        if mayBeImportedYet(message) and self._looksLeft > 0:
+        if tookTooLong(message) and self._looksLeft > 0:
             self._look(self._looksLeft)
             return
         if facts is not None and facts.kind != "model":
@@ -138,7 +139,7 @@ class LoadController:
             self._path, facts, message, models=foldersIn(self._path), folds=foldsIn(self._path)
         )  # fmt: skip
         self._state = replace(
-            self._state, **shownOf(facts), questions=questions, message=self._told(message), missing=""
+            self._state, **shownOf(facts), questions=questions, message=self._told(message, questions), missing=""
         )
 
     def _onImport(self) -> None:
@@ -197,7 +198,8 @@ class LoadController:
         isMore = bool(new.fields - before.fields)
         fields = before.fields | new.fields
         questions = replace(new, fields=fields) if isMore else before
-        self._state = replace(self._state, message=self._told(message), questions=questions, missing="")
+        told = self._told(message, questions)
+        self._state = replace(self._state, message=told, questions=questions, missing="")
         self._show()
 
     def _chosen(self, path: Path, answer: str, message: str, *, checked: bool = False) -> None:
@@ -255,9 +257,9 @@ class LoadController:
         except OSError as error:
             dialogs.error(_("{name} cannot be written: {reason}.").format(name=chosen.name, reason=error.strerror))
 
-    def _told(self, message: str) -> str:
+    def _told(self, message: str, questions: LoadQuestions | None = None) -> str:
         """A line of the engine, with the name of what is taken in instead of its whole path."""
-        return refusalText(message.replace(f"{self._path.parent}{os.sep}", ""))
+        return refusalText(message.replace(f"{self._path.parent}{os.sep}", ""), questions)
 
     def _tidyUp(self) -> None:
         if self._scratch is not None:

@@ -26,6 +26,7 @@ from OrganIncrementLib.Panels.OrganChips import OrganChip
 _TURNED = ("nnunet2", "nnunet1", "monai_bundle", "")  # formats whose files do not say how scans lay
 _DESCRIBED = ("state_dict", "torchscript")
 _NAMELESS = re.compile(r"(class|label)[_ ]?\d+", re.IGNORECASE)
+_LOOKS_LIKE = re.compile(r'looks like \{"kind": "(\w+)"')
 _GREY = (214, 214, 214)
 _ROWS = 16  # for labels whose number is not known
 
@@ -86,9 +87,18 @@ def shownOf(facts: ModelFacts | None) -> dict[str, Any]:
     return {"organs": chips, "facts": (*lines, *noteLines(facts))}
 
 
-def refusalText(message: str) -> str:
-    """A line of the engine as the form shows it."""
-    return f"⚠ {plainText(message)}" if message and not message.startswith("⚠") else message
+def refusalText(message: str, questions: LoadQuestions | None = None) -> str:
+    """A line of the engine as the form shows it, with the words of the fields that are there."""
+    if not message or message.startswith("⚠"):
+        return message
+    fields = questions.fields if questions is not None else frozenset()
+    if DESCRIPTION in fields and "network" in askedIn(message):
+        where = message.partition(":")[0]
+        seen = _LOOKS_LIKE.search(message)
+        text = _("{name}: does not say what it is for: fill in what is asked below.").format(name=where)
+        return f"⚠ {text} {_('It looks like a {kind}.').format(kind=seen[1])}" if seen else f"⚠ {text}"
+    text = plainText(message)
+    return f"⚠ {text.replace(_('“Configuration”'), _('“Model”')) if MODEL in fields else text}"
 
 
 def verifiedText(output: str) -> str:

@@ -58,11 +58,12 @@ class OrganMapController:
     @property
     def merges(self) -> tuple[tuple[str, str], ...]:
         """What was answered, of what is there now."""
-        targets = {*self._old.ids, *(organ.id for organ in self._new)}
-        return tuple(
-            (old, new) for old, new in self._answers().items()
-            if old in self._old.ids and new in targets and old != new
-        )  # fmt: skip
+        new = {organ.id for organ in self._new}  # one of these may have the very id of the old one
+
+        def isThere(organ: str, target: str) -> bool:
+            return organ in self._old.ids and (target in new or (target in self._old.ids and target != organ))
+
+        return tuple((organ, target) for organ, target in self._answers().items() if isThere(organ, target))
 
     @property
     def hindrance(self) -> str:

@@ -54,7 +54,12 @@ def askedIn(message: str) -> frozenset[str]:
 
 
 def mayBeImportedYet(message: str) -> bool:
-    """Whether a look was refused only because it would have taken too long."""
+    """Whether a look was refused only for its time or its memory, of which an import has more."""
+    return tookTooLong(message) or "more than memory holds" in message
+
+
+def tookTooLong(message: str) -> bool:
+    """Whether a look was refused for its time, which a busy computer may need to start the engine."""
     return "it may still be read" in message
 
 

@@ -129,14 +129,14 @@ class LoadPanel:
         fillCombo(ui.loadModelComboBox, questions.models, questions.models[0][0] if questions.models else "")
         ui.loadConfigurationComboBox.clear()
         ui.loadConfigurationComboBox.addItems(list(questions.configurations))
-        asItSays = _("RAS, LPS, … as its files say") if DESCRIPTION not in questions.fields else _("LPS")
+        asItSays = _("as the model says") if DESCRIPTION not in questions.fields else _("LPS")
         others = (("stored", _("as each scan's file stores its axes")), *((code, code) for code in _ORIENTATIONS))
         fillCombo(ui.loadOrientationComboBox, (("", asItSays), *others), "")
         ui.loadFoldsList.clear()
         for fold in questions.folds:
             item = qt.QListWidgetItem(_("fold {number}").format(number=fold))
             item.setFlags(qt.Qt.ItemIsUserCheckable | qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-            item.setCheckState(qt.Qt.Unchecked if fold == "all" and len(questions.folds) > 1 else qt.Qt.Checked)
+            item.setCheckState(qt.Qt.Checked if _isTaken(fold, questions.folds) else qt.Qt.Unchecked)
             ui.loadFoldsList.addItem(item)
         ui.loadFoldsList.setFixedHeight(min(max(len(questions.folds), 1), 5) * 20 + 6)
         ui.loadModalityComboBox.clear()
@@ -160,9 +160,10 @@ class LoadPanel:
         fitHeight(table, 2, 6)
 
     def _folds(self) -> tuple[str, ...]:
-        """Those that are ticked; where none is, the engine takes all."""
-        listed = self._ui.loadFoldsList
-        return tuple(fold for i, fold in enumerate(self._shown.folds) if listed.item(i).checkState() == qt.Qt.Checked)
+        """Those that are ticked; none where they are those that the engine takes by itself."""
+        listed, folds = self._ui.loadFoldsList, self._shown.folds
+        ticked = [fold for i, fold in enumerate(folds) if listed.item(i).checkState() == qt.Qt.Checked]
+        return () if ticked == [fold for fold in folds if _isTaken(fold, folds)] else tuple(ticked)
 
     def _organs(self) -> tuple[tuple[str, int], ...]:
         table, names = self._ui.loadOrgansTable, self._shown.organs
@@ -184,3 +185,8 @@ class LoadPanel:
 
     def _onExample(self) -> None:
         self.exampleWanted()
+
+
+def _isTaken(fold: str, folds: tuple[str, ...]) -> bool:
+    """Whether the engine takes a fold where nothing is said: all that are numbered, else the one of all cases."""
+    return fold != "all" or len(folds) == 1

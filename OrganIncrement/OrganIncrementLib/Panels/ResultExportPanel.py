@@ -43,9 +43,9 @@ class ResultExportPanel:
         """Show the state."""
         ui = self._ui
         formats = (
-            Choice(value=NIFTI, text=_("NIfTI with a table of its labels"), toolTip=_("One .nii.gz and labels.json")),
+            Choice(value=NIFTI, text=_("NIfTI + labels"), toolTip=_("A label map, and what each of its values is")),
             Choice(
-                value=DICOM, text=_("DICOM segmentation (SEG)"),
+                value=DICOM, text=_("DICOM SEG"),
                 toolTip=_("segmentation.dcm and, where there is uncertainty, uncertainty.dcm, for the archive"),
             ),
         )  # fmt: skip

@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
+_MAY_BE_VALUE = re.compile("[0-9]{1,6}")
 
 
 def add_to(commands: Commands) -> None:
@@ -84,10 +87,22 @@ def organ_value(text: str) -> dict[str, int]:
     pairs = {}
     for part in text.split(","):
         name, equals, value = part.partition("=")
-        if not (name.strip() and equals and value.strip().isdigit() and int(value) > 0):
-            raise argparse.ArgumentTypeError(f"'{part}' is not of the form organ=value, with a value from 1")
+        if not (name.strip() and equals and _MAY_BE_VALUE.fullmatch(value.strip()) and int(value) > 0):
+            raise argparse.ArgumentTypeError(f"'{part[:80]}' is not of the form organ=value, with a value from 1")
+        if name.strip() in pairs:
+            raise argparse.ArgumentTypeError(f"'{name.strip()[:80]}' is given twice")
         pairs[name.strip()] = int(value)
     return pairs
+
+
+def organ_values(given: Sequence[dict[str, int]]) -> dict[str, int]:
+    """All pairs in one. Raises: ValueError for a name or a value that is given twice, of which one would be lost."""
+    organs: dict[str, int] = {}
+    for name, value in (pair for pairs in given for pair in pairs.items()):
+        if name in organs or value in organs.values():
+            raise ValueError(f"--organs: {name}={value}: label value or name is given to two organs; give each its own")
+        organs[name] = value
+    return organs
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -95,7 +110,7 @@ def _import(options: argparse.Namespace) -> None:
     from organincrement.workflows.case_names import PRIVATE_LIST
     from organincrement.workflows.import_dataset import import_dataset
 
-    organs = {name: value for pairs in options.organs for name, value in pairs.items()}
+    organs = organ_values(options.organs)
     with CaseCounter("importing") as counter:
         dataset = import_dataset(
             options.images, options.labels, organs, options.out, source=options.source, name=options.name,

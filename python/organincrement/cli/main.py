@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused input, 4 cancelled. Each 
 """
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from organincrement.cli import (
 )
 
 DONE, FAILED, USAGE, REFUSED, CANCELLED = range(5)
+_IMPOSSIBLE_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
 
 def run() -> None:
@@ -82,6 +84,10 @@ def _explained(error: Exception) -> int:
         error,
         ValueError | FileNotFoundError | FileExistsError | PermissionError | NotADirectoryError | IsADirectoryError,
     )
+    if isinstance(error, OSError) and error.errno in _IMPOSSIBLE_PATHS:
+        refused = True
+    if isinstance(error, RuntimeError) and message.startswith("Symlink loop"):  # pathlib's own, up to Python 3.12
+        refused, message = True, f"{message[0].lower()}{message[1:]}; give a path that leads somewhere"
     if isinstance(error, OSError) and error.strerror:
         message = f"{error.filename or 'file'}: {error.strerror.lower()}"
     print(f"organincrement: {message or type(error).__name__}", file=sys.stderr)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from organincrement.cli.data_commands import organ_value
+from organincrement.cli.data_commands import organ_value, organ_values
 
 Commands = Any
 IMPORTED = (
@@ -72,7 +72,7 @@ def _import(options: argparse.Namespace) -> None:
     given = ImportOptions(
         name=options.name, configuration=options.configuration, folds=tuple(options.fold),
         checkpoint=options.checkpoint, orientation=options.orientation, network=options.network,
-        labels={name: value for pairs in options.organs for name, value in pairs.items()},
+        labels=organ_values(options.organs),
         spacing_mm=tuple(options.spacing) if options.spacing else None, modality=options.modality,
         confirmed=options.confirm_code,
     )  # fmt: skip

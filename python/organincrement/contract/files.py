@@ -54,7 +54,7 @@ def read_bytes(path: Path | str, limit_bytes: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit_bytes:
             raise ContractError(f"{path}: has {size} bytes, above the limit of {limit_bytes}; replace it")
-        return file.read(limit_bytes)
+        return file.read(size)
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:

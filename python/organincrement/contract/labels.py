@@ -37,6 +37,7 @@ class Organ:
 
     def __post_init__(self) -> None:
         check_id(self.id)
+        check_line(self.name, f"{self.id}: name")
         if not all(0 <= part <= 255 for part in self.color):
             raise ContractError(f"color of {self.id} must lie in 0 to 255, found {list(self.color)}")
         if (self.kind == "anomaly") != (self.host is not None):
@@ -67,6 +68,12 @@ def check_id(text: str) -> None:
     """Refuse an id that cannot serve as a file name on every system: letters, digits, `_`, `-`, `.`; at most 80."""
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9_-])?", text):
         raise ContractError(f"id {text!r} is not allowed; use letters, digits, '_', '-', '.', at most 80")
+
+
+def check_line(text: str, what: str) -> None:
+    """Refuse control characters: in a terminal, a stranger's name could overwrite what was said before it."""
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
+        raise ContractError(f"{what} {text[:80]!r} holds control characters; write it in one plain line")
 
 
 @dataclass(frozen=True)

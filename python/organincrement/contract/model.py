@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from .codec import added
 from .errors import ContractError
 from .files import check_relative
-from .labels import LabelSpace, Organ
+from .labels import LabelSpace, Organ, check_line
 from .preprocessing import STORED, Preprocessing, Vector
 from .preprocessing import ConventionName as ConventionName
 from .preprocessing import Normalisation as Normalisation
@@ -160,6 +160,10 @@ class LineageStep:
     dataset_sha256: str | None
     made: str
 
+    def __post_init__(self) -> None:
+        for what in ("name", "sha256", "method", "made"):
+            check_line(getattr(self, what), f"lineage: {what}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
@@ -202,8 +206,13 @@ class ModelManifest:
     weights: tuple[Weights, ...]
 
     def __post_init__(self) -> None:
+        check_line(self.name, "name")
+        for channel in (*self.preprocessing.channels, self.trained_on.modality):
+            check_line(channel, "channel")
         space = self.label_space
         _check_head(self.head, space)
+        if len(set(self.inference.mirror_axes)) != len(self.inference.mirror_axes):  # each doubles the work
+            raise ContractError(f"inference.mirror_axes {list(self.inference.mirror_axes)[:6]}: name each axis once")
         for axis in self.inference.mirror_axes:
             if not 0 <= axis < 3:
                 raise ContractError(f"inference.mirror_axes: {axis} is no axis; use 0, 1 or 2")

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from . import codec
 from .errors import ContractError
@@ -19,6 +19,7 @@ from .model import ModelManifest, Weights
 MAX_MANIFEST_BYTES = 16 * 2**20
 MAX_MEMBERS = 1000
 MAX_PACKAGE_BYTES = 64 * 2**30
+MAX_LIST_BYTES = 16 * 2**20  # of a zip's list of files
 # Packages are stored uncompressed; a real one that was zipped again shrinks by a few per cent.
 MAX_RATIO = 20
 
@@ -57,7 +58,7 @@ def member_stream(path: Path | str, name: str, *, limit_bytes: int = MAX_PACKAGE
             yield file
         return
     try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        with open_regular(path) as file, open_zip(file, path) as archive:
             members = {info.filename: info for info in _checked_members(archive, path)}
             if name not in members:
                 raise ContractError(f"{path}: holds no {name}; get the package again")
@@ -68,6 +69,14 @@ def member_stream(path: Path | str, name: str, *, limit_bytes: int = MAX_PACKAGE
         raise
     except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, RuntimeError, EOFError) as error:
         raise ContractError(f"{path}: is no readable package ({error}); get the package again") from None
+
+
+def open_zip(file: IO[bytes], path: Path) -> zipfile.ZipFile:
+    """A zip to read; raises ContractError, before its list of files is read, where that alone would fill the memory."""
+    ending: Any = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # as zipfile itself finds it
+    if ending and ending[zipfile._ECD_SIZE] > MAX_LIST_BYTES:  # type: ignore[attr-defined]
+        raise ContractError(f"{path}: lists more files than any model has; get it again")
+    return zipfile.ZipFile(file)
 
 
 def _check_size(path: Path, name: str, size: int, limit_bytes: int) -> None:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from organincrement.contract import codec
-from organincrement.contract.channels import channel_count, channel_groups
+from organincrement.contract.channels import channel_groups
 from organincrement.contract.files import fsync_folder
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.model import ModelManifest, MultiHead, SoftmaxHead, TorchScriptHead
+from organincrement.contract.model import ModelManifest, TorchScriptHead
 from organincrement.contract.package import manifest_sha256, read_manifest, read_weights
 from organincrement.models.errors import ModelError
 from organincrement.models.program import check_program, program_of_package
+from organincrement.models.runnable import why_not_runnable
 from organincrement.models.weights_file import InFile, read_weights_file, write_weights
 from organincrement.networks.build import build_network, count_parameters
 from organincrement.networks.ensemble import Ensemble
@@ -24,7 +25,6 @@ from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec, patch_multiple
 
 _LARGEST_PATCH = 512**3
-_MOST_MEMBERS = 32
 WEIGHTS_FILE = "weights.safetensors"
 
 State = Mapping[str, Tensor] | Mapping[str, InFile]
@@ -67,8 +67,7 @@ def load_package(path: Path) -> LoadedModel:
     manifest = read_manifest(path)
     if isinstance(manifest.head, TorchScriptHead):
         return _loaded_program(manifest, path)
-    _check_runnable(manifest, path.name)
-    parameters = _described_parameters(manifest, path.name)
+    parameters = check_runnable(manifest, path.name)
     # one after another, so that no more than one file is in memory beside the networks
     members = []
     for weights in manifest.weights:
@@ -96,25 +95,17 @@ def _loaded_program(manifest: ModelManifest, path: Path) -> LoadedModel:
     return LoadedModel(manifest=manifest, network=network, sha256=manifest_sha256(path), provenance=made)
 
 
-def _check_runnable(manifest: ModelManifest, name: str) -> None:
-    files = [weights.file for weights in manifest.weights]
-    if not 0 < len(files) <= _MOST_MEMBERS or len(set(files)) != len(files):
-        raise ModelError(f"{name}: only packages with 1 to {_MOST_MEMBERS} files of weights, each once, can be run")
-    if len(files) > 1 and not isinstance(manifest.head, SoftmaxHead | MultiHead):
-        raise ModelError(f"{name}: only one network with a head of kind '{manifest.head.kind}' can be run, not several")
-    found, wanted = manifest.network.args.get("out_channels"), channel_count(manifest.head, manifest.label_space)
-    if found != wanted:
-        raise ModelError(
-            f"{name}: the network has {found} output channels, but its organs and backgrounds need {wanted}"
-        )
-    if manifest.network.args.get("in_channels") != 1 or len(manifest.preprocessing.channels) != 1:
-        raise ModelError(f"{name}: only networks with one input channel can be run")
-    if manifest.preprocessing.output_resampling == "cubic" or len(manifest.inference.patch) != 3:
-        raise ModelError(f"{name}: only 3-D windows whose answer is resampled linearly, or to the nearest, can be run")
+def check_runnable(manifest: ModelManifest, name: str) -> int:
+    """How many weights the described network has; nothing but the manifest is looked at.
+
+    Raises: ModelError where it cannot be run, there is no such network, or the patch does not fit it.
+    """
+    if reason := why_not_runnable(manifest):
+        raise ModelError(f"{name}: {reason}")
+    return _described_parameters(manifest, name)
 
 
 def _described_parameters(manifest: ModelManifest, name: str) -> int:
-    """How many weights the described network has. Raises: ModelError where there is none, or the patch does not fit."""
     spec, patch = NetworkSpec.of(manifest.network), manifest.inference.patch
     try:
         # nothing is allocated on the meta device, so that a small file cannot ask for a huge network

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from organincrement.contract.errors import ContractError
+from organincrement.contract.package import open_zip
 from organincrement.models.errors import ModelError
 from organincrement.models.program_operators import refused_operators
 
@@ -31,8 +33,8 @@ def looks_like_program(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(len(_LOCAL_MARK)) != _LOCAL_MARK:
                 return False
-        with zipfile.ZipFile(path) as archive:
-            names = {name.partition("/")[2] for name in archive.namelist()[:_MAX_PARTS]}
+            with open_zip(file, path) as archive:
+                names = {name.partition("/")[2] for name in archive.namelist()[:_MAX_PARTS]}
     except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, MemoryError, NotImplementedError):
         return False
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)
@@ -62,7 +64,7 @@ def weight_count(data: bytes, name: str) -> int:
 def _parts(data: bytes, name: str) -> dict[str, bytes]:
     parts: dict[str, bytes] = {}
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_zip(io.BytesIO(data), Path(name)) as archive:
             members = archive.infolist()
             _check_sizes(members, len(data), name)
             for info in _with_one_root(members, name):
@@ -73,6 +75,8 @@ def _parts(data: bytes, name: str) -> dict[str, bytes]:
                     parts[part] = archive.read(info)
                 elif not _LEFT_OUT.fullmatch(part):
                     raise ModelError(f"{name}: holds '{part[:60]}', which no TorchScript file of today has")
+    except ContractError as error:
+        raise ModelError(str(error)) from None
     except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, NotImplementedError, OSError) as error:
         if isinstance(error, ModelError):
             raise

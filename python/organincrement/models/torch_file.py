@@ -1,8 +1,12 @@
 """Files of torch.save and safetensors as trees of plain values and lazy tensors; nothing in them is executed."""
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from organincrement.models.errors import ModelError
 from organincrement.models.lazy_tensor import LazyTensor, SourceFile
@@ -10,7 +14,7 @@ from organincrement.models.safetensors_file import read_header
 from organincrement.models.torch_legacy import is_legacy, read_legacy
 from organincrement.models.torch_zip import read_zip
 
-__all__ = ["LazyTensor", "read_safetensors", "read_torch_file", "weights_of"]
+__all__ = ["LazyTensor", "read_safetensors", "read_torch_file", "weights_of", "write_torch_file"]
 
 
 def read_torch_file(path: Path) -> Any:
@@ -42,3 +46,14 @@ def weights_of(tree: Any, where: str) -> Mapping[str, LazyTensor]:
         if not isinstance(name, str) or not isinstance(tensor, LazyTensor):
             raise ModelError(f"{where}: '{str(name)[:60]}' is no tensor; save the network's state_dict alone")
     return tree
+
+
+def write_torch_file(tree: Any, path: Path) -> None:
+    """torch.save, down to the disk. Raises: OSError where that does not take it, which torch itself calls otherwise."""
+    try:
+        with path.open("wb") as file:
+            torch.save(tree, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except RuntimeError as error:
+        raise OSError(errno.EIO, "not all of it was taken", str(path)) from error

@@ -54,7 +54,7 @@ def spacings_to_try(spacing_mm: Triple, scan: ScanFacts, manifest: ModelManifest
     if spacing_distance(spacing_mm, manifest) < TRY_SPACING and _body_is_plausible(scan):
         return ()
     known = manifest.trained_on.spacing_mm
-    usual = _in_array_order(known.median if known else manifest.preprocessing.spacing_mm, manifest)
+    usual = in_array_order(known.median if known else manifest.preprocessing.spacing_mm, manifest)
     d, h, w = (b / a for a, b in zip(spacing_mm, usual, strict=True))
     return (Reading(scale=(d, h, w)),)
 
@@ -142,10 +142,11 @@ def _trained_range(manifest: ModelManifest) -> tuple[Triple, Triple]:
     known = manifest.trained_on.spacing_mm
     own = manifest.preprocessing.spacing_mm
     low, high = (known.min, known.max) if known else (own, own)
-    return _in_array_order(low, manifest), _in_array_order(high, manifest)
+    return in_array_order(low, manifest), in_array_order(high, manifest)
 
 
-def _in_array_order(of_network_axes: Iterable[float], manifest: ModelManifest) -> Triple:
+def in_array_order(of_network_axes: Iterable[float], manifest: ModelManifest) -> Triple:
+    """Values of the network's axes as those of D, H, W of the model's orientation."""
     placed = [0.0, 0.0, 0.0]
     for value, array_axis in zip(of_network_axes, manifest.preprocessing.axis_order, strict=True):
         placed[array_axis] = value

@@ -8,7 +8,7 @@ import numpy as np
 
 from organincrement.contract.labels import LabelTransition, Organ
 from organincrement.contract.model import STORED, ModelManifest, TorchScriptHead
-from organincrement.planning.geometry_check import spacing_distance
+from organincrement.planning.geometry_check import in_array_order, spacing_distance
 
 FAR_OCTAVES = 0.5  # voxels by 1.4 larger or smaller than any that the teacher saw
 _ALIKE = 0.8
@@ -65,7 +65,7 @@ def _other_spacing(teacher: ModelManifest, scans: Sequence[ScanGrid], dataset: s
     if spacing_distance((float(d), float(h), float(w)), teacher) <= FAR_OCTAVES:
         return []
     known = teacher.trained_on.spacing_mm
-    seen = _times(known.median if known else teacher.preprocessing.spacing_mm)
+    seen = _times(in_array_order(known.median if known else teacher.preprocessing.spacing_mm, teacher))
     return [
         f"{dataset}: its voxels are {_times((d, h, w))} mm (median), those of teacher '{teacher.name}' {seen} mm: "
         "scans are resampled to the teacher's: finer detail is lost, coarser slices are filled in; run `audit` first"

@@ -52,6 +52,8 @@ def export_dataset(request: DatasetExport) -> ExportedDataset:
     Raises: WorkflowError, ContractError or ImageError with one line; then `out` is as it was before.
     """
     check_free(request.out)
+    if request.out.resolve().is_relative_to(request.dataset.resolve()):
+        raise WorkflowError(f"{request.out}: lies in the dataset that is exported; give another place")
     dataset = DatasetFolder.open(request.dataset)
     every = dataset.cases()
     cases = [case for case in every if case.status in request.include and case.label is not None]

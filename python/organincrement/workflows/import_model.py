@@ -13,9 +13,9 @@ from organincrement.contract.model import ModelManifest, TorchScriptHead
 from organincrement.contract.package import manifest_sha256, open_member, read_manifest
 from organincrement.models.confirmed_code import WHAT_CONFIRMING_DOES, confirm
 from organincrement.models.errors import ModelError
-from organincrement.models.formats import FORMATS, LOOKS, format_module
+from organincrement.models.formats import FORMATS, LOOKS, check_options, format_module
 from organincrement.models.formats.foreign import Foreign, ImportOptions, StoredTensor
-from organincrement.models.package import Provenance, save_package, with_all_names
+from organincrement.models.package import Provenance, check_runnable, save_package, with_all_names
 from organincrement.models.program import CODE_FILE, check_program, save_program
 from organincrement.networks.build import build_network
 from organincrement.networks.errors import NetworkError
@@ -24,6 +24,7 @@ from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.model_facts import OWN, model_facts
 from organincrement.workflows.model_lineage import chain_breaks
 from organincrement.workflows.package_copy import copy_package, new_package
+from organincrement.workflows.whole_folder import check_free
 
 AUTO = "auto"
 
@@ -66,9 +67,11 @@ def import_model(request: ImportRequest) -> ImportedModel:
         raise WorkflowError(f"{path.name}: {is_there}")
     if out.resolve() == path.resolve() or (path.is_dir() and out.resolve().is_relative_to(path.resolve())):
         raise WorkflowError(f"{out}: lies in the model that is imported; give another place")
+    check_free(out)  # before a large model is read for nothing
     form = find_format(path) if request.format == AUTO else request.format
     if form is None:
         raise not_known(path)
+    check_options(form, request.options)
     request.notice(f"{path.name}: {LOOKS[form]}")
     if form == OWN:
         return _taken_over(request)
@@ -126,6 +129,9 @@ def _check_fits(manifest: ModelManifest, member: Mapping[str, StoredTensor]) -> 
                 f"{manifest.name}: weight '{name}' is {list(tensor.shape)}, but the network that is described needs "
                 f"{list(wanted[name].shape)}"
             )
+        if wanted[name].is_floating_point() and not tensor.dtype.is_floating_point:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ModelError(f"{manifest.name}: weight '{name}' is of {kind}; save the network in single precision")
     named = with_all_names(network, dict.fromkeys(member))
     missing = [name for name in wanted if name not in named]
     if missing:
@@ -156,6 +162,8 @@ def _taken_over(request: ImportRequest) -> ImportedModel:
         check_program(manifest, path.name)
         if not request.options.confirmed:
             raise ModelError(f"{path.name}: {WHAT_CONFIRMING_DOES}")
+    else:
+        check_runnable(manifest, path.name)
     copy_package(path, manifest, request.out)
     if isinstance(manifest.head, TorchScriptHead):
         confirm(open_member(request.out, manifest.head.file))

@@ -10,12 +10,13 @@ from organincrement.contract.dataset import DatasetFolder
 from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import TorchScriptHead
-from organincrement.contract.package import read_manifest
+from organincrement.contract.package import member_stream, read_manifest
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.geometry import orientation_code
 from organincrement.imaging.safe_read import Examined, examine
 from organincrement.models.confirmed_code import WHAT_CONFIRMING_DOES, was_confirmed
 from organincrement.models.errors import ModelError
+from organincrement.models.runnable import why_not_runnable
 from organincrement.networks.errors import NetworkError
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.model_facts import OWN, model_facts
@@ -121,7 +122,16 @@ def _dataset(path: Path) -> dict[str, Any]:
 def _model(path: Path) -> dict[str, Any]:
     manifest = read_manifest(path)
     code = [one.sha256 for one in manifest.weights if isinstance(manifest.head, TorchScriptHead)]
-    why_not = "" if all(map(was_confirmed, code)) else WHAT_CONFIRMING_DOES
+    if isinstance(manifest.head, TorchScriptHead):
+        why_not = "" if all(map(was_confirmed, code)) else WHAT_CONFIRMING_DOES
+    else:
+        why_not = why_not_runnable(manifest)
+    try:
+        for weights in manifest.weights:
+            with member_stream(path, weights.file, limit_bytes=weights.bytes):
+                pass  # it is there, and not too long; its hash takes as long as loading it
+    except ContractError as error:
+        why_not = str(error)
     return model_facts(manifest, OWN, why_not=why_not)
 
 

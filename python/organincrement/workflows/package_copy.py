@@ -4,10 +4,10 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import TypeVar
 
 from organincrement.contract.errors import ContractError
 from organincrement.contract.model import ModelManifest, TorchScriptHead, Weights
@@ -18,6 +18,7 @@ PREVIEW = "preview.png"
 ZIP_ENDING = ".oimodel"
 _MAX_PREVIEW_BYTES = 16 * 2**20
 _BLOCK_BYTES = 2**20
+T = TypeVar("T")
 
 
 class _WriteError(Exception):
@@ -74,7 +75,7 @@ def copy_package(source: Path, manifest: ModelManifest, out: Path) -> None:
     with new_package(out) as folder:
         folder.mkdir()
         (folder / "model.json").write_bytes(open_member(source, "model.json", limit_bytes=MAX_MANIFEST_BYTES))
-        for weights in _listed(manifest):
+        for weights in listed_weights(manifest):
             (folder / weights.file).parent.mkdir(parents=True, exist_ok=True)
             check_weights(source, weights, folder / weights.file)
         preview = _preview(source)
@@ -88,16 +89,11 @@ def check_weights(source: Path, weights: Weights, to: Path | None = None) -> Non
     """Read one file of weights in parts; raises ContractError when it is not the one listed. Args: to: copied there."""
     digest, size = hashlib.sha256(), 0
     try:
-        with member_stream(source, weights.file, limit_bytes=weights.bytes) as stream:
-            target = to.open("xb") if to else None
-            try:
-                while block := stream.read(_BLOCK_BYTES):
-                    digest.update(block)
-                    size += len(block)
-                    _write(target, block)
-            finally:
-                if target:
-                    target.close()
+        with member_stream(source, weights.file, limit_bytes=weights.bytes) as stream, _written_to(to) as write:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+                write(block)
     except _WriteError as error:
         raise error.args[0] from None
     if size != weights.bytes or digest.hexdigest() != weights.sha256:
@@ -106,19 +102,34 @@ def check_weights(source: Path, weights: Weights, to: Path | None = None) -> Non
         )
 
 
-def _write(target: IO[bytes] | None, block: bytes) -> None:
-    if target is None:
+@contextmanager
+def _written_to(path: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """What appends to a new file, or does nothing where there is no path."""
+    if path is None:
+        yield lambda block: None
         return
+    target = _as_writing(lambda: path.open("xb"))
     try:
-        target.write(block)
+        yield lambda block: _as_writing(lambda: target.write(block))
+    finally:
+        _as_writing(target.close)  # the last bytes of a file meet a full disk only here
+
+
+def _as_writing(step: Callable[[], T]) -> T:
+    try:
+        return step()
     except OSError as error:
         raise _WriteError(error) from error
 
 
-def _listed(manifest: ModelManifest) -> tuple[Weights, ...]:
+def listed_weights(manifest: ModelManifest) -> tuple[Weights, ...]:
+    """The files of a manifest. Raises: ContractError where one is listed twice, or code without a hash."""
     head = manifest.head
     if isinstance(head, TorchScriptHead) and head.file not in [weights.file for weights in manifest.weights]:
         raise ContractError(f"model.json does not list the hash of {head.file}; get the package again")
+    files = [weights.file.casefold() for weights in manifest.weights]
+    if len({*files, "model.json", PREVIEW}) != len(files) + 2:
+        raise ContractError("model.json lists a file twice, or itself, as weights; get the package again")
     return manifest.weights
 
 

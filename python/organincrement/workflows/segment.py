@@ -91,9 +91,8 @@ def segment_case(
         model, image, hardware, request.uncertainty, request.between, largest_component=request.largest_component,
         notice=request.notice, progress=within,
     )  # fmt: skip
-    ran_on, is_new = hardware, not folder.exists()
-    if prediction.device != hardware.device:
-        ran_on = resolve_hardware("cpu", "auto")
+    ran_on = hardware if prediction.device == hardware.device else resolve_hardware("cpu", "auto")
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").unlink(missing_ok=True)  # it comes last, and says that the others are whole

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.workflows.model_lineage import Verified, chain_breaks, compared_with
-from organincrement.workflows.package_copy import check_weights
+from organincrement.workflows.package_copy import check_weights, listed_weights
 
 
 def verify_model(package: Path, ancestors: Sequence[Path] = ()) -> Verified:
     """Check a package. Raises: ContractError where a file is not the one listed, or `package` is none."""
     manifest, sha256 = read_manifest(package), manifest_sha256(package)
-    for weights in manifest.weights:
+    for weights in listed_weights(manifest):
         check_weights(package, weights)
     broken, seen = compared_with(manifest, ancestors)
     return Verified(

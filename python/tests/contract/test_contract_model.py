@@ -217,3 +217,37 @@ def test_a_member_of_a_folder_may_not_lie_outside(package: Path) -> None:
     for name in ("../secret", "/etc/passwd", "link.safetensors"):
         with pytest.raises(ContractError, match=r"not allowed|through a link"):
             open_member(package, name)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda model: replace(model, name="teacher\x1b[2K\rno problem found"),
+        lambda model: replace(model, organs=(replace(model.organs[0], name="Liver\n3 organs"), *model.organs[1:])),
+        lambda model: replace(model, preprocessing=replace(model.preprocessing, channels=("CT\x9b31m",))),
+        lambda model: replace(model, trained_on=replace(model.trained_on, modality="CT\n")),
+        lambda model: replace(model, lineage=(replace(model.lineage[0], name="first\x07"),)),
+    ],
+)
+def test_names_that_would_rewrite_what_a_terminal_shows_are_refused(changed: Callable[[ModelManifest], object]) -> None:
+    with pytest.raises(ContractError, match="holds control characters") as error:
+        changed(samples.model())
+    assert str(error.value).isprintable()
+
+
+def test_an_axis_that_is_mirrored_again_and_again_is_refused() -> None:
+    model = samples.model()
+    with pytest.raises(ContractError, match="name each axis once"):
+        replace(model, inference=replace(model.inference, mirror_axes=(0,) * 60))
+
+
+def test_a_zip_whose_list_of_files_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "long.oimodel"
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    count = 2**24 // len(entry) + 1
+    with path.open("wb") as file:
+        file.write(b"PK\3\4")
+        file.write(entry * count)
+        file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count & 0xFFFF, count & 0xFFFF, count * len(entry), 4, 0))
+    with pytest.raises(ContractError, match="lists more files than any model has"):
+        open_member(path, "model.json")

@@ -114,9 +114,13 @@ def test_where_nobody_claims_a_voxel_the_greatest_doubt_is_kept_and_else_the_win
     assert merged.labels.tolist() == [1, 0] and merged.doubt.tolist() == pytest.approx([0.2, 0.7])
 
 
-def test_a_head_that_does_not_tell_its_channels_or_a_task_of_two_organs_is_refused():
-    with pytest.raises(ContractError, match="does not say which channel"):
-        channel_groups(TorchScriptHead(file="code.pt", confirmed=False), SPACE)
+def test_a_program_answers_with_one_softmax_over_background_and_all_organs():
+    program = TorchScriptHead(file="code.pt", confirmed=False)
+    assert channel_groups(program, SPACE) == channel_groups(SoftmaxHead(), SPACE)
+    assert channel_count(program, SPACE) == 1 + len(SPACE)
+
+
+def test_a_task_of_two_organs_is_refused():
     with pytest.raises(ContractError, match="not one organ, one anomaly, or an organ with its anomaly"):
         channel_groups(DynamicHead(tasks=(("liver", "spleen"),), width=8, depth=3), SPACE)
 

@@ -164,6 +164,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.parametrize(("softmax", "resampled"), [(True, "probabilities"), (False, "averages")])
+def test_probabilities_are_resampled_only_where_a_softmax_is_asked_for(softmax, resampled, tmp_path):
+    bundle = write_bundle(tmp_path / "b")
+    after = compose({**SOFTMAX, "softmax": softmax}, *AFTER[1:])
+    (bundle / "configs" / "inference.json").write_text(json.dumps(inference(postprocessing=after)))
+    assert monai_bundle.read(bundle, ImportOptions()).manifest.inference.resampled == resampled
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_understood_is_refused_by_name(case, tmp_path):
     changes, said = REFUSED[case]

@@ -120,6 +120,30 @@ def test_a_bundle_says_what_it_is_and_how_it_is_run(tmp_path):
     assert any("as they are stored" in note for note in notes)
 
 
+def test_a_stranger_s_words_are_not_run_by_those_who_run_the_bundle(tmp_path):
+    from monai.bundle import ConfigParser
+
+    code = f"$__import__('pathlib').Path({str(tmp_path / 'was-run')!r}).touch()"
+    model = loaded(steps={**NNUNET, "channels": (code,)})
+    names = (f" {code}", "%secret.json::key @#network_def")
+    strange = tuple(replace(organ, name=name) for organ, name in zip(SPACE.organs, names, strict=True))
+    manifest = replace(
+        model.manifest, name="@evaluator", organs=strange, licence=code, citation=code,
+        trained_on=replace(model.manifest.trained_on, modality=code),
+    )  # fmt: skip
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    monai_out.write(replace(model, manifest=manifest), bundle)
+    parser = ConfigParser()
+    parser.read_config(bundle / "configs" / "inference.json")
+    parser.read_meta(bundle / "configs" / "metadata.json")
+    parser.parse()
+    for part in ("_meta_", "preprocessing::transforms::2::preprocessing", "inferer::inference"):
+        assert parser.get_parsed_content(part)
+    assert not (tmp_path / "was-run").exists()
+    assert parser.get_parsed_content("_meta_::name") == "evaluator"
+
+
 def refused(model: LoadedModel, folder: Path, said: str) -> None:
     with pytest.raises(ModelError, match=said) as error:
         monai_out.write(model, folder)

@@ -126,9 +126,16 @@ def test_scans_that_keep_their_spacing_are_not_resampled(tmp_path):
     assert nnunet2.read(tmp_path, ImportOptions()).manifest.preprocessing.keep_axes == (0, 1, 2)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("rule", None), ("never", False), ("always", True)])
-def test_whether_slices_are_resampled_one_by_one_is_said(ours, theirs, tmp_path):
-    write(loaded(preprocessing=preprocessing(slice_by_slice=ours)), tmp_path)
+@pytest.mark.parametrize(
+    ("convention", "ours", "theirs"),
+    [
+        ("nnunet", "rule", None), ("nnunet1", "rule", None), ("nnunet", "never", False), ("nnunet", "always", True),
+        # whose rule is never to
+        ("organincrement", "rule", False), ("totalsegmentator", "rule", False), ("organincrement", "always", True),
+    ],
+)  # fmt: skip
+def test_whether_slices_are_resampled_one_by_one_is_said(convention, ours, theirs, tmp_path):
+    write(loaded(preprocessing=preprocessing(convention=convention, slice_by_slice=ours)), tmp_path)
     configuration = json.loads((tmp_path / "plans.json").read_text())["configurations"]["3d_fullres"]
     assert configuration["resampling_fn_data_kwargs"]["force_separate_z"] is theirs
 

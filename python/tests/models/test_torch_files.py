@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 
 from organincrement.models.errors import ModelError
-from organincrement.models.torch_file import LazyTensor, read_safetensors, read_torch_file
+from organincrement.models.torch_file import LazyTensor, read_safetensors, read_torch_file, write_torch_file
 
 _TEACHER = Path("/work/shared/teachers/nnunet_v2_headneck/fold_all/checkpoint_final.pth")
 
@@ -129,3 +129,15 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
     torch.save({"weight": torch.zeros(200)}, path)
     with pytest.raises(ModelError, match=r"a\.pt: has changed while it was read; try again"):
         weight.read()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("numbers", [10, 100_000])
+def test_a_full_disk_is_the_system_s_error_not_torch_s_own(numbers):
+    with pytest.raises(OSError, match="No space left"):
+        write_torch_file({"weight": torch.zeros(numbers)}, Path("/dev/full"))
+
+
+def test_what_is_written_is_what_torch_would_write(tmp_path):
+    write_torch_file(_tensors(), tmp_path / "model.pt")
+    assert _count_same(read_torch_file(tmp_path / "model.pt"), torch.load(tmp_path / "model.pt", weights_only=True)) > 8

@@ -90,7 +90,7 @@ def of_table(kind: str) -> NetworkSpec:
     return NetworkSpec(kind=kind, args=args)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", [kind for kind in NETWORKS if kind != "SideBySide"])
 def test_every_network_of_the_table_has_a_bottleneck_at_its_coarsest_resolution(kind):
     spec = of_table(kind)
     network = build_network(kind, spec.args).eval()
@@ -99,6 +99,14 @@ def test_every_network_of_the_table_has_a_bottleneck_at_its_coarsest_resolution(
         network(torch.randn(1, 1, 16, 16, 32))
     expected = tuple(n // factor for n, factor in zip((16, 16, 32), shrunk, strict=True))
     assert stage.features.shape[2:] == expected
+
+
+def test_networks_side_by_side_have_no_bottleneck_in_common():
+    parts = [{"kind": part.kind, "args": part.args} for part in (tiny_spec(2), tiny_spec(2, "ResidualEncoderUNet"))]
+    network = build_network("SideBySide", {"in_channels": 1, "out_channels": 4, "parts": parts})
+    with pytest.raises(NetworkError, match="'SideBySide'"):
+        bottleneck(network)
+    assert bottleneck(network.parts[0]) is not bottleneck(network.parts[1])
 
 
 @pytest.mark.parametrize("kind", ["PreActUNet", "DoDNet"])

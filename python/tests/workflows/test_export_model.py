@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from organincrement.models.errors import ModelError
-from organincrement.models.formats import nnunet2_out
 from organincrement.models.package import load_package
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.export_model import EXPORTS, export_model
@@ -24,13 +23,17 @@ def test_a_trained_student_is_written_as_an_nnunet_folder(tiny_student, tmp_path
     assert stored["init_args"]["dataset_json"]["labels"] == {"background": 0, "Liver": 1, "Spleen": 2, "Stomach": 3}
 
 
-def test_a_failure_on_the_way_leaves_nothing(tiny_student, tmp_path, monkeypatch):
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("form", ["nnunet2", "monai"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("[enforce fail at inline_c")])
+def test_a_full_disk_on_the_way_leaves_nothing(tiny_student, tmp_path, monkeypatch, form, error):
+    """torch speaks of the disk in words of its own."""
 
-    monkeypatch.setattr(nnunet2_out.torch, "save", full)
-    with pytest.raises(WorkflowError, match="cannot be written") as refused:
-        export_model(tiny_student.student_path, "nnunet2", tmp_path / "new" / "out")
+    def full(*arguments):
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(WorkflowError, match=r"cannot be written \(.*\); free disk space") as refused:
+        export_model(tiny_student.student_path, form, tmp_path / "new" / "out")
     assert "\n" not in str(refused.value) and left(tmp_path) == []
 
 

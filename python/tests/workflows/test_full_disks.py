@@ -121,7 +121,7 @@ def full_after(count: int, function):
     ("module", "name", "count"),
     [
         (cache, "write_atomic", 0), (cache, "write_atomic", 4), (codec, "write_atomic", 1),
-        (checkpoint, "write_atomic", 3), (package, "write_atomic", 0), (events, "append_line", 1),
+        (checkpoint, "write_atomic", 3), (package, "write_weights", 0), (events, "append_line", 1),
         (events, "append_line", 4),
     ],
 )  # fmt: skip
@@ -129,7 +129,7 @@ def test_room_that_ends_anywhere_is_a_pause(undisturbed, tmp_path, monkeypatch, 
     plan, reference = undisturbed
     job = create_job(plan, tmp_path / "job")
     with monkeypatch.context() as full:
-        full.setattr(module, name, full_after(count, getattr(files, name)))
+        full.setattr(module, name, full_after(count, getattr(module, name)))
         try:
             assert run_job(job) == "paused"
         except WorkflowError as error:  # no room for an event either

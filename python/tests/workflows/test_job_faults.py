@@ -125,10 +125,10 @@ def test_a_disk_that_is_full_when_the_student_is_written_pauses_too(undisturbed,
     plan, reference = undisturbed
     job = create_job(plan, tmp_path / "job")
 
-    def full(path, data):
+    def full(path, state, told):
         raise OSError(errno.ENOSPC, "no space left on device", str(path))
 
-    monkeypatch.setattr(package, "write_atomic", full)
+    monkeypatch.setattr(package, "write_weights", full)
     assert run_job(job) == "paused" and not job.student_path.exists()
     monkeypatch.undo()
     jobs.resume(job)

@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
+from organincrement.models.errors import ModelError
 from organincrement.models.formats.foreign import Foreign, ImportOptions
 
 
@@ -37,6 +38,30 @@ LOOKS: dict[str, str] = {
     "torchscript": "a TorchScript program (a zip with code/ and constants.pkl)",
     "state_dict": "a state dict (.pt, .pth or .safetensors, with --network FILE)",
 }
+
+
+# Which of ImportOptions a format takes; what it does not take, its files say.
+_ANY = frozenset({"name", "labels", "orientation", "modality", "confirmed"})
+_OF_NNUNET = _ANY | {"configuration", "folds", "checkpoint"}
+_TAKEN: dict[str, frozenset[str]] = {
+    "organincrement": frozenset({"confirmed"}),
+    "totalsegmentator": _OF_NNUNET,
+    "nnunet2": _OF_NNUNET,
+    "nnunet1": _OF_NNUNET,
+    "monai_bundle": _ANY,
+    "torchscript": _ANY | {"network", "spacing_mm"},
+    "state_dict": _ANY | {"network", "spacing_mm"},
+}
+_FLAGS = {"folds": "fold", "labels": "organs", "spacing_mm": "spacing"}
+
+
+def check_options(form: str, options: ImportOptions) -> None:
+    """Refuse an option that a format would pass over in silence. Raises: ModelError naming it."""
+    for name, value in vars(options).items():
+        if value and name not in _TAKEN[form]:
+            raise ModelError(
+                f"--{_FLAGS.get(name, name)}: is not asked of {LOOKS[form]}, which says that itself; leave it out"
+            )
 
 
 def format_module(name: str) -> Format:

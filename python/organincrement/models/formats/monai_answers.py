@@ -95,8 +95,8 @@ def _answers(config: Config, image: str, preprocessing: Preprocessing) -> tuple[
         pred = pred or str(single(options, "keys"))
         check_keys(options, pred)
         if name == "Activationsd":
-            _activation(options)
-            stage = "probabilities" if stage == "logits" else stage
+            _check_activation(options)
+            stage = "probabilities" if stage == "logits" and single(options, "softmax") is True else stage
         elif name == "Invertd" and not inverted:
             way, inverted = _inversion(config, options, image, preprocessing, stage), True
             resampled = "probabilities" if stage == "probabilities" and way == "linear" else "averages"
@@ -115,7 +115,7 @@ def _answers(config: Config, image: str, preprocessing: Preprocessing) -> tuple[
     return way, resampled  # type: ignore[return-value]
 
 
-def _activation(options: Stated) -> None:
+def _check_activation(options: Stated) -> None:
     if single(options, "sigmoid"):
         raise options.refuse("sigmoid", "outputs of their own for each organ, which may overlap, are not supported")
     only(options, {"sigmoid": (False, None), "softmax": (True, False), "other": (None,)})

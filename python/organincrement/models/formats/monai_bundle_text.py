@@ -1,5 +1,6 @@
 """What a MONAI bundle of ours says beside its preprocessing and network: metadata, workflow, README and licence."""
 
+import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -13,6 +14,16 @@ RUN = (
 _OF_NNUNET = ("PlainConvUNet", "ResidualEncoderUNet")
 _USE = "Research use only, not a medical device."
 _MOST_UINT8 = 255
+_MEANS_MORE = re.compile(r"^[\s$@%]+|[@%](?=#|::)")  # starts of what MONAI evaluates, looks up or reads from files
+
+
+def as_words(value: Any) -> Any:
+    """JSON values whose texts MONAI takes as they are: a stranger's model may be called `$` and a line of Python."""
+    if isinstance(value, str):
+        return _MEANS_MORE.sub("", value)
+    if isinstance(value, dict):
+        return {as_words(key): as_words(inner) for key, inner in value.items()}
+    return [as_words(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def metadata(manifest: ModelManifest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
 from organincrement.contract.files import resolve_inside
-from organincrement.contract.package import member_stream, open_member
+from organincrement.contract.package import member_stream, open_member, open_zip
 from organincrement.models.errors import ModelError
 from organincrement.models.formats.monai_config import Config
 
@@ -91,9 +91,9 @@ class Bundle:
 def roots(path: Path) -> list[str]:
     """Where in a zip bundles lie, as the start of their files' paths; none where it is no zip."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, open_zip(file, path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):  # ContractError is a ValueError
         return []
     ends = (METADATA, INFERENCE)
     found = {name[: -len(end)] for name in names[:_MOST_MEMBERS] for end in ends if name.endswith(end)}

@@ -10,8 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from organincrement.contract import codec
 from organincrement.contract.model import STORED, Inference, ModelManifest, Normalisation, Preprocessing, SoftmaxHead
 from organincrement.models.errors import ModelError
@@ -21,6 +19,7 @@ from organincrement.models.formats.monai_networks import UNETS
 from organincrement.models.formats.monai_transforms import NO_CLIP, OWN
 from organincrement.models.formats.nnunet2_out import architecture
 from organincrement.models.package import LoadedModel
+from organincrement.models.torch_file import write_torch_file
 from organincrement.networks.monai_nets import ARGUMENTS
 
 _NNUNET = ("PlainConvUNet", "ResidualEncoderUNet")
@@ -35,9 +34,9 @@ def write(model: LoadedModel, folder: Path) -> tuple[str, ...]:
     stock = _is_stock(manifest)
     for name in ("configs", "models", "docs"):
         (folder / name).mkdir()
-    for name, content in ((METADATA, text.metadata(manifest)), (INFERENCE, _inference(model, stock))):
+    for name, content in ((METADATA, text.as_words(text.metadata(manifest))), (INFERENCE, _inference(model, stock))):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    torch.save({name: weight.cpu() for name, weight in model.network.state_dict().items()}, folder / WEIGHTS)
+    write_torch_file({name: weight.cpu() for name, weight in model.network.state_dict().items()}, folder / WEIGHTS)
     (folder / "docs" / "README.md").write_text(text.readme(manifest, stock), encoding="utf-8")
     (folder / "LICENSE").write_text(text.licence(manifest) + "\n", encoding="utf-8")
     if not stock:
@@ -87,7 +86,7 @@ def _inference(model: LoadedModel, stock: bool) -> dict[str, Any]:
     else:
         before.append(_own_steps(manifest))
         inferer = {
-            "_target_": f"{OWN}Windows", "inference": codec.to_json(manifest.inference),
+            "_target_": f"{OWN}Windows", "inference": text.as_words(codec.to_json(manifest.inference)),
             "convention": manifest.preprocessing.convention, "channels": manifest.network.args["out_channels"],
         }  # fmt: skip
     return text.workflow() | {
@@ -139,7 +138,8 @@ def _stock_windows(inference: Inference) -> dict[str, Any]:
 
 def _own_steps(manifest: ModelManifest) -> dict[str, Any]:
     return {
-        "_target_": f"{OWN}Prepared", "keys": "image", "preprocessing": codec.to_json(manifest.preprocessing),
+        "_target_": f"{OWN}Prepared", "keys": "image",
+        "preprocessing": text.as_words(codec.to_json(manifest.preprocessing)),
         "patch": list(manifest.inference.patch),
         "probabilities": "probabilities" in (manifest.inference.average, manifest.inference.resampled),
     }  # fmt: skip
@@ -149,8 +149,8 @@ def _network(model: LoadedModel) -> dict[str, Any]:
     manifest = model.manifest
     kind, args = manifest.network.kind, manifest.network.args
     if kind in ARGUMENTS:
-        return {"_target_": kind, **ARGUMENTS[kind](**args)}
-    described = architecture(manifest, model.network, False)["arch_kwargs"]
+        return {"_target_": kind, **text.as_words(ARGUMENTS[kind](**args))}
+    described = text.as_words(architecture(manifest, model.network, False)["arch_kwargs"])
     # what the plans name becomes what MONAI evaluates
     layers = {key: f"${value}" if _is_layer(value) else value for key, value in described.items()}
     outputs = {"input_channels": args["in_channels"], "num_classes": args["out_channels"]}

@@ -15,7 +15,6 @@ _STOCK = {
     "snap_mm": "resamples scans whose spacing is nearly the network's, too",
     "whole_numbers": "does not cut resampled values to whole numbers",
     "within_input": "keeps resampled values within those of the scan",
-    "separate_above": "resamples slice by slice where slices are over 3 times as thick as their voxels are wide",
     "starts": "places its windows by whole steps",
     "weight": "weights windows by a Gaussian from voxel patch // 2",
 }

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.model import ModelManifest, Preprocessing, SoftmaxHead
+from organincrement.imaging.conventions import CONVENTIONS
 from organincrement.models.errors import ModelError
 from organincrement.models.formats.nnunet2_notes import notes
 from organincrement.models.package import LoadedModel
+from organincrement.models.torch_file import write_torch_file
 
 NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
 CHECKPOINT = "checkpoint_final.pth"
 _TRAINER, _PLANS_NAME, _ENDING = "nnUNetTrainer", "nnUNetPlans", ".nii.gz"
 _NORMALISATIONS = {"ct": "CTNormalization", "zscore": "ZScoreNormalization", "none": "NoNormalization"}
-_SEPARATE = {"rule": None, "never": False, "always": True}
 _ORDERS = {"nearest": 0, "linear": 1, "cubic": 3}
 _RESERVED_LABELS = ("background", "ignore")  # names to which nnU-Net gives a meaning of its own
 
@@ -50,7 +50,7 @@ def write(model: LoadedModel, folder: Path) -> tuple[str, ...]:
             # what nnU-Net asks for when somebody trains on from here
             "optimizer_state": None, "grad_scaler_state": None, "logging": {}, "_best_ema": None, "current_epoch": 0,
         }  # fmt: skip
-        torch.save(checkpoint, fold / CHECKPOINT)
+        write_torch_file(checkpoint, fold / CHECKPOINT)
     return notes(manifest, len(members), flat)
 
 
@@ -171,12 +171,19 @@ def _resampling(what: str, order: int, preprocessing: Preprocessing) -> dict[str
     """Which function resamples data, labels or probabilities; a scan that keeps its own spacing needs none."""
     if len(preprocessing.keep_axes) == 3:
         return {f"resampling_fn_{what}": "no_resampling_hack", f"resampling_fn_{what}_kwargs": {}}
-    slices = _SEPARATE[preprocessing.slice_by_slice]
-    settings = {"is_seg": what == "seg", "order": order, "order_z": 0, "force_separate_z": slices}
+    settings = {"is_seg": what == "seg", "order": order, "order_z": 0, "force_separate_z": _forced(preprocessing)}
     return {
         f"resampling_fn_{what}": "resample_data_or_seg_to_shape",
         f"resampling_fn_{what}_kwargs": settings,
     }
+
+
+def _forced(preprocessing: Preprocessing) -> bool | None:
+    """Whether slices are resampled one by one, whatever nnU-Net's own rule (None) says."""
+    if preprocessing.slice_by_slice != "rule":
+        return preprocessing.slice_by_slice == "always"
+    has_rule = CONVENTIONS[preprocessing.convention].separate_above is not None
+    return None if has_rule else False
 
 
 def _intensities(manifest: ModelManifest) -> dict[str, float]:

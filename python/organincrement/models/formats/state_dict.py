@@ -13,28 +13,14 @@ A whole one is state_dict_example.json beside this module.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from organincrement.contract import codec
-from organincrement.contract.codec import added
-from organincrement.contract.errors import ContractError
-from organincrement.contract.labels import Organ
-from organincrement.contract.model import (
-    Inference,
-    Metrics,
-    ModelManifest,
-    Network,
-    Preprocessing,
-    SoftmaxHead,
-    TrainedOn,
-    Uncertainty,
-)
+from organincrement.contract.model import Network, SoftmaxHead
 from organincrement.models.errors import ModelError, MoreNeededError
+from organincrement.models.formats.described import described_manifest, read_description
 from organincrement.models.formats.foreign import Foreign, ImportOptions
 from organincrement.models.formats.inferred_network import assumed_of, inferred_network, open_question
 from organincrement.models.formats.label_organs import label_organs
@@ -50,29 +36,7 @@ _STARTS = (b"PK\3\4", b"\x80\x02")
 # of networks that were trained in parallel, compiled, or inside another object
 _PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
 _PLACES = ("state_dict", "model_state_dict", "network_weights", "model", "network", "net", "weights")
-_PERTURBATIONS = 6
 _EXAMPLE = "state_dict_example.json, beside this program's models/formats/state_dict.py, is an example"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DescribedNetwork:
-    """A class of the networks' fixed table and its arguments, as in model.json."""
-
-    kind: str
-    args: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Description:
-    """What the file of `--network` says; `labels`: the value of each organ, from 1."""
-
-    labels: dict[str, int]
-    preprocessing: Preprocessing
-    inference: Inference
-    network: DescribedNetwork | None = added(None)  # noqa: RUF009
-    name: str = added("")
-    licence: str = added("")
-    citation: str = added("")
 
 
 def recognise(path: Path) -> bool:
@@ -93,7 +57,7 @@ def read(path: Path, options: ImportOptions) -> Foreign:
     spec = inferred_network({name: weight.shape for name, weight in weights.items()})
     if options.network is None:
         raise MoreNeededError(f"{path.name}: {_asked(spec)}")
-    description = _described(options.network)
+    description = read_description(options.network, f"correct it ({_EXAMPLE})")
     told = description.network
     notes: tuple[str, ...] = ()
     if told is not None:
@@ -110,7 +74,8 @@ def read(path: Path, options: ImportOptions) -> Foreign:
     member, unused = _placed(weights, network, path.name)
     organs = label_organs(description.labels, options.labels, options.network.name)
     _check_channels(spec, len(organs), options.network.name)
-    manifest = _manifest(path, description, options, spec, organs, count_parameters(network))
+    made = Network(kind=spec.kind, args=dict(spec.args), parameters=count_parameters(network))
+    manifest = described_manifest(path, description, options, organs, made, SoftmaxHead())
     if unused:
         notes += (f"{unused} weights of heads on coarser levels were left out; they serve training alone",)
     return Foreign(manifest=manifest, members=(member,), notes=notes)
@@ -143,14 +108,6 @@ def _asked(spec: NetworkSpec | None) -> str:
 
 def _shown(spec: NetworkSpec) -> str:
     return json.dumps({"kind": spec.kind, "args": dict(spec.args)}, separators=(", ", ": "))
-
-
-def _described(file: Path) -> Description:
-    try:
-        return codec.read(Description, file)
-    except ContractError as error:
-        reason = str(error).replace(str(file), file.name)
-        raise ModelError(f"{reason}; correct it ({_EXAMPLE})") from None
 
 
 def _on_meta(spec: NetworkSpec, where: str) -> nn.Module:
@@ -196,33 +153,3 @@ def _check_channels(spec: NetworkSpec, organs: int, where: str) -> None:
             f"{where}: describes {organs} labels, which need a network of 1 input and {1 + organs} outputs, but it has "
             f"{found[0]} and {found[1]}"
         )
-
-
-def _manifest(
-    path: Path,
-    told: Description,
-    options: ImportOptions,
-    spec: NetworkSpec,
-    organs: tuple[Organ, ...],
-    parameters: int,
-) -> ModelManifest:
-    preprocessing = told.preprocessing
-    try:
-        if options.orientation:
-            preprocessing = replace(preprocessing, orientation=options.orientation)
-        if options.spacing_mm:
-            preprocessing = replace(preprocessing, spacing_mm=options.spacing_mm)
-        if options.modality:
-            preprocessing = replace(preprocessing, channels=(options.modality,))
-        modality = preprocessing.channels[0] if preprocessing.channels else ""
-        return ModelManifest(
-            name=options.name or told.name or path.stem, organs=organs,
-            network=Network(kind=spec.kind, args=dict(spec.args), parameters=parameters),
-            head=SoftmaxHead(), preprocessing=preprocessing, inference=told.inference,
-            uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
-            trained_on=TrainedOn(modality=modality, cases=None, spacing_mm=None, intensity_percentiles={}),
-            lineage=(), metrics=Metrics(validation=(), agreement_with_teacher=(), recommended=True),
-            licence=told.licence, citation=told.citation, weights=(),
-        )  # fmt: skip
-    except ContractError as error:
-        raise ModelError(f"{path.name}: {error}") from None

@@ -3,32 +3,20 @@
 Those come from a JSON file (`--network FILE`), the same as for a state dict but for its `network`.
 """
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
 from organincrement.contract.files import read_bytes
-from organincrement.contract.model import (
-    Metrics,
-    ModelManifest,
-    Network,
-    Preprocessing,
-    TorchScriptHead,
-    TrainedOn,
-    Uncertainty,
-)
+from organincrement.contract.model import Network, TorchScriptHead
 from organincrement.models.confirmed_code import WHAT_CONFIRMING_DOES
 from organincrement.models.errors import ModelError, MoreNeededError
+from organincrement.models.formats.described import described_manifest, read_description
 from organincrement.models.formats.foreign import Foreign, ImportOptions
 from organincrement.models.formats.label_organs import label_organs
-from organincrement.models.formats.state_dict import Description
 from organincrement.models.program import CODE_FILE
 from organincrement.models.program_text import MAX_PROGRAM_BYTES, checked_program, looks_like_program, weight_count
 from organincrement.networks.build import PROGRAM
 
-_PERTURBATIONS = 6
 _NEEDED = "--network FILE, JSON as for a state dict (models/formats/state_dict_example.json), without its `network`"
 
 
@@ -51,46 +39,12 @@ def read(path: Path, options: ImportOptions) -> Foreign:
         raise MoreNeededError(f"{path.name}: {WHAT_CONFIRMING_DOES}; it needs {_NEEDED}")
     if options.network is None:
         raise MoreNeededError(f"{path.name}: is a program, which needs {_NEEDED}")
-    manifest = _manifest(path, _described(options.network), options, weight_count(code, path.name))
-    return Foreign(manifest=manifest, members=(), code=code)
-
-
-def _described(file: Path) -> Description:
-    try:
-        told = codec.read(Description, file)
-    except ContractError as error:
-        raise ModelError(f"{str(error).replace(str(file), file.name)}; correct it") from None
+    told = read_description(options.network, "correct it")
     if told.network is not None:
-        raise ModelError(f"{file.name}: describes a network, but the program is one; leave `network` out")
-    return told
-
-
-def _manifest(path: Path, told: Description, options: ImportOptions, weights: int) -> ModelManifest:
+        raise ModelError(f"{options.network.name}: describes a network, but the program is one; leave `network` out")
     organs = label_organs(told.labels, options.labels, path.name)
-    args: dict[str, Any] = {"in_channels": 1, "out_channels": 1 + len(organs), "patch": list(told.inference.patch)}
-    try:
-        preprocessing = _preprocessing(told, options)
-        return ModelManifest(
-            name=options.name or told.name or path.stem, organs=organs,
-            network=Network(kind=PROGRAM, args=args, parameters=weights),
-            head=TorchScriptHead(file=CODE_FILE, confirmed=options.confirmed), preprocessing=preprocessing,
-            inference=told.inference, uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
-            trained_on=TrainedOn(
-                modality=next(iter(preprocessing.channels), ""), cases=None, spacing_mm=None, intensity_percentiles={}
-            ),
-            lineage=(), metrics=Metrics(validation=(), agreement_with_teacher=(), recommended=True),
-            licence=told.licence, citation=told.citation, weights=(),
-        )  # fmt: skip
-    except ContractError as error:
-        raise ModelError(f"{path.name}: {error}") from None
-
-
-def _preprocessing(told: Description, options: ImportOptions) -> Preprocessing:
-    """As described, but for what the user says otherwise."""
-    found = told.preprocessing
-    return replace(
-        found,
-        orientation=options.orientation or found.orientation,
-        spacing_mm=options.spacing_mm or found.spacing_mm,
-        channels=(options.modality,) if options.modality else found.channels,
-    )
+    args = {"in_channels": 1, "out_channels": 1 + len(organs), "patch": list(told.inference.patch)}
+    network = Network(kind=PROGRAM, args=args, parameters=weight_count(code, path.name))
+    head = TorchScriptHead(file=CODE_FILE, confirmed=options.confirmed)
+    manifest = described_manifest(path, told, options, organs, network, head)
+    return Foreign(manifest=manifest, members=(), code=code)
