@@ -132,3 +132,18 @@ def test_resampling_by_torch_is_linear(tmp_path):
     folder = write_folder(tmp_path / "model", replace(PLAIN, of_configuration=by_torch))
     preprocessing = read(folder).manifest.preprocessing
     assert (preprocessing.image_resampling, preprocessing.slice_by_slice) == ("linear", "never")
+
+
+def test_a_function_that_is_named_without_settings_takes_its_own(folder):
+    """nnU-Net's, which are a cubic, never slice by slice; it brings logits back so as well, which is not done here."""
+
+    edit_json(folder / "plans.json", lambda found: of("resampling_fn_data_kwargs", {})(found))
+    with pytest.raises(ModelError, match="resampling_fn_probabilities: is not done as resampling_fn_data is"):
+        read(folder)
+    linear = {"is_seg": False, "order": 1}
+    edit_json(folder / "plans.json", lambda found: of("resampling_fn_probabilities_kwargs", linear)(found))
+    preprocessing = read(folder).manifest.preprocessing
+    assert (preprocessing.image_resampling, preprocessing.slice_by_slice) == ("cubic", "never")
+    edit_json(folder / "plans.json", lambda found: of("resampling_fn_probabilities_kwargs", {})(found))
+    with pytest.raises(ModelError, match="only linear resampling of the output"):
+        read(folder)

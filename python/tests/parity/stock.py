@@ -18,7 +18,7 @@ HEADNECK = SHARED / "data" / "headneck"
 TEACHER = SHARED / "teachers" / "nnunet_v2_headneck"
 PREDICTED = SHARED / "teachers" / "stock_predictions"
 # of the models trained here; fewer make a quick try of the machinery, whose models find nothing
-TEACHER_STEPS = int(os.environ.get("PARITY_TEACHER_STEPS", "600"))
+TEACHER_STEPS = int(os.environ.get("PARITY_TEACHER_STEPS", "160"))
 STUDENT_STEPS = int(os.environ.get("PARITY_STUDENT_STEPS", "120"))
 SCANS = int(os.environ.get("PARITY_SCANS", "5"))
 DATASET_ID, DATASET_NAME = 501, "Dataset501_HeadNeckA"

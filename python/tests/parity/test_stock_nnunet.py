@@ -20,7 +20,7 @@ SITE_A = ("Brainstem=1", "SpinalCord=2", "RightParotid=3", "LeftParotid=4")
 SITE_A_SCANS, SITE_B_SCANS = 16, 8
 EDGE = 64  # of a tile of logits, in voxels
 LARGEST_DIFFERENCE = 1e-3  # of logits
-pytestmark = [needs_data, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [needs_data, needs_teacher, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,8 @@ def trained(work):
     dataset = imported(work, "site_a", SITE_A_SCANS, SITE_A, work / "site-a")
     raw = work / "raw" / stock.DATASET_NAME
     organincrement(work, "dataset", "export", dataset, "--format", "nnunet", "--out", raw)
-    stock.run(work, sys.executable, stock.HERE / "train_stock.py", stock.DATASET_ID, stock.TEACHER_STEPS)
+    start = TEACHER / "fold_all" / "checkpoint_final.pth"
+    stock.run(work, sys.executable, stock.HERE / "train_stock.py", stock.DATASET_ID, stock.TEACHER_STEPS, start)
     (folder,) = (work / "results" / stock.DATASET_NAME).iterdir()
     organincrement(work, "model", "import", folder, "--out", work / "teacher")
     return Trained(folder=folder, package=work / "teacher")
@@ -75,7 +76,6 @@ def student(work, trained):
     return work / "job" / "student"
 
 
-@needs_teacher
 def test_a_stock_model_that_went_through_us_predicts_as_it_did(work):
     organincrement(work, "model", "import", TEACHER, "--out", work / "shared-teacher")
     organincrement(work, "model", "export", work / "shared-teacher", "--format", "nnunet2", "--out", work / "back")

@@ -89,10 +89,12 @@ def test_an_audit_names_the_scan_that_lies_otherwise(tiny_world, tmp_path, store
     assert not any("stored as" in reason for case, reason in reasons.items() if case != name)
 
 
-def test_a_plan_says_that_voxels_are_far_larger_than_the_teachers(tiny_world, tmp_path):
+@pytest.mark.parametrize(("spacing_mm", "order"), [((3.0, 1.5, 1.5), (0, 1, 2)), ((1.5, 1.5, 3.0), (2, 1, 0))])
+def test_a_plan_says_that_voxels_are_far_larger_than_the_teachers(tiny_world, tmp_path, spacing_mm, order):
+    """Both as the axes of the scans lie, whatever the order of the network's."""
     manifest = read_manifest(tiny_world.teacher)
     trained = TrainedOn(modality="CT", cases=None, spacing_mm=None, intensity_percentiles={})
-    fine = replace(manifest.preprocessing, spacing_mm=(3.0, 1.5, 1.5))
+    fine = replace(manifest.preprocessing, spacing_mm=spacing_mm, axis_order=order)
     teacher = changed_teacher(tiny_world, tmp_path / "fine", preprocessing=fine, trained_on=trained)
     (said,) = plan_notices(tiny_world, tmp_path, teacher)
     assert "site-b: its voxels are" in said and "3 × 1.5 × 1.5 mm" in said and "coarser slices are filled in" in said

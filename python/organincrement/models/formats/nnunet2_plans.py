@@ -183,7 +183,7 @@ def _resampling(
 ) -> tuple[Literal["linear", "cubic"], Literal["rule", "never", "always"] | None]:
     """The interpolation of data or probabilities, and when it goes slice by slice; None where there is none at all.
 
-    Args: order: where the plans name none.
+    Args: order: where the plans say nothing at all; where they name a function, its own defaults hold.
     """
     key = f"resampling_fn_{what}"
     function = configuration.text(key, _SPLINES)
@@ -200,9 +200,10 @@ def _resampling(
     for name, value in stated.values.items():
         if name in expected and value not in expected[name]:
             raise stated.refuse(name, f"{shown(value)} is not supported, only {shown(expected[name][0])}")
-    found = 1 if function == _TORCH else int(stated.number("order", order))
+    named = key in configuration or bool(kwargs)
+    found = 1 if function == _TORCH else int(stated.number("order", 3 if named else order))
     if found not in _ORDERS:
         raise stated.refuse("order", f"{found} is not supported, only 1 and 3")
     # the two functions differ in what they do where nothing is said
-    forced = stated.values.get("force_separate_z", False if kwargs and function == _SPLINES else None)
+    forced = stated.values.get("force_separate_z", False if named and function == _SPLINES else None)
     return _ORDERS[found], "rule" if forced is None else "always" if forced else "never"
