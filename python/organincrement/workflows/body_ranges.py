@@ -33,7 +33,7 @@ def with_ranges(product: Product, setup: Setup, job: JobFolder) -> Product:
 
 def _measure(planned: PlannedCase, setup: Setup, job: JobFolder, found: dict[str, Slices]) -> None:
     labels = _labels(planned, job)
-    for value, organ_id in enumerate(setup.organ_ids(planned.dataset), start=1):
+    for value, organ_id in enumerate(setup.organ_ids(planned.dataset.label_space), start=1):
         if organ_id in found:
             found[organ_id].append(organ_slices_mm(labels, value))
 

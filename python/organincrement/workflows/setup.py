@@ -84,7 +84,7 @@ class Setup:
     def annotated_as(self, planned: PlannedCase) -> tuple[str, ...]:
         """The organs that were looked for in a case, by the ids that the student has for them."""
         space, old, new = planned.dataset.label_space, self.transition.old, self.transition.new
-        named = self._hosted(planned.dataset)
+        named = space.hosted_in(self.organs.organs)
         found = [named[space.index(organ_id) - 1] for organ_id in planned.case.annotated]
         # a part of an organ says nothing of the rest: what is merged away does not count
         whole = (x for x in found if new.has(x) or not (old.has(x) and old.like(x).id in self.transition.merges))
@@ -94,13 +94,9 @@ class Setup:
         """Of each organ of `label_values`, whether it is among those that were looked for."""
         return tuple(organ_id in annotated for organ_id in self.label_values)
 
-    def organ_ids(self, dataset: DatasetFolder) -> tuple[str, ...]:
-        """The `student_id` of each of a dataset's organs, in the order of its labels."""
-        return tuple(self.student_id(organ) for organ in self._hosted(dataset))
-
-    def _hosted(self, dataset: DatasetFolder) -> tuple[Organ, ...]:
-        """A dataset's organs, its anomalies with the student's ids of their hosts."""
-        return dataset.label_space.hosted_in(self.organs.organs)
+    def organ_ids(self, organs: LabelSpace) -> tuple[str, ...]:
+        """The `student_id` of each organ of a dataset or teacher, in the order of its labels."""
+        return tuple(self.student_id(organ) for organ in organs.hosted_in(self.organs.organs))
 
     def student_id(self, organ: Organ) -> str:
         """The student's id of an organ of any data set; of one that is merged away, the one that it counts as."""
@@ -131,7 +127,7 @@ class Setup:
     def _channel_of(self, teacher: LoadedModel) -> tuple[int, ...]:
         if len(self.teachers) == 1:
             return self.transition.teacher_to_student
-        return (0, *(self.organs.index(self.student_id(organ)) for organ in teacher.organs.organs))
+        return (0, *map(self.organs.index, self.organ_ids(teacher.organs)))
 
 
 def set_up(plan: Plan, plan_file: Path) -> Setup:

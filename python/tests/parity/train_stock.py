@@ -1,7 +1,7 @@
 """A script: plan, preprocess and train a small model with stock nnU-Net.
 
 Run as `python train_stock.py DATASET_ID STEPS CHECKPOINT` with nnUNet_raw, nnUNet_preprocessed and nnUNet_results set.
-The checkpoint's weights are where it starts, all but the last layers (nnU-Net's own `-pretrained_weights`): from nothing a
+The checkpoint's weights are where it starts, all but the last layers (nnU-Net's `-pretrained_weights`): from nothing a
 CPU would need an hour until it finds its first organ.
 """
 

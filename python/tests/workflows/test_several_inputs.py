@@ -3,15 +3,19 @@
 from dataclasses import replace
 
 import pytest
+import torch
+from tiny_models import tiny_manifest, tiny_network, tiny_spec
 from tiny_world import FIRST_MODEL, QUICK, TinyWorld, copied
 
 from organincrement.contract import codec
 from organincrement.contract.dataset import Dataset, DatasetFolder
 from organincrement.contract.errors import ContractError
-from organincrement.contract.labels import Code
+from organincrement.contract.labels import Code, LabelSpace, Organ
+from organincrement.models.package import Provenance, save_package
 from organincrement.planning.errors import PlanningError
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.make_plan import PlanRequest, make_plan
+from organincrement.workflows.setup import set_up
 from organincrement.workflows.train import create_job
 
 
@@ -84,3 +88,30 @@ def test_a_setting_that_no_training_can_run_with_is_refused_in_words(tiny_world,
             overrides={**QUICK, **FIRST_MODEL, setting: value},
         )  # fmt: skip
     assert "\n" not in str(refusal.value) and not (tmp_path / "plan.json").exists()
+
+
+def teacher_of(folder, name: str, organ: str, anomaly: str):
+    """A package that knows an organ and an anomaly in it, by their codes the same whatever they are called."""
+    space = LabelSpace((
+        Organ(id=organ, name=organ, color=(200, 80, 80), type=Code("SCT", "10200004", "Liver")),
+        Organ(
+            id=anomaly, name=anomaly, kind="anomaly", host=organ, color=(90, 90, 20),
+            type=Code("SCT", "4147007", "Mass"),
+        ),
+    ))  # fmt: skip
+    spec = tiny_spec(3)
+    provenance = Provenance(method="supervised", dataset_sha256="", made="2026-11-21")
+    manifest = replace(tiny_manifest(space, spec), name=name)
+    save_package(folder / name, manifest, tiny_network(spec).state_dict(), provenance)
+    return folder / name
+
+
+def test_teachers_that_call_an_organ_and_its_anomaly_otherwise_are_taken_for_one(tiny_world, tmp_path):
+    teachers = (teacher_of(tmp_path, "one", "liver", "tumour"), teacher_of(tmp_path, "other", "hepar", "mass"))
+    plan = planned(
+        tiny_world, tmp_path, tiny_world.site_b.path, method="ms-kd", teachers=teachers,
+        overrides={**QUICK, "feature_weight": 0.0},
+    )  # fmt: skip
+    setup = set_up(plan, tmp_path / "plan.json")
+    assert setup.organs.ids[:2] == ("liver", "tumour")
+    assert [teacher.channel_of for teacher in setup.frozen_teachers(torch.device("cpu"))] == [(0, 1, 2), (0, 1, 2)]
