@@ -8,13 +8,20 @@ from pathlib import Path
 
 from fixtures.engine_world import ENGINE
 
-_MAKERS = ENGINE / "tests" / "foreign_models"
+_PATHS = (ENGINE, ENGINE / "tests", ENGINE / "tests" / "foreign_models")
 _NNUNET = """
 import json, sys
 from pathlib import Path
 from nnunet2_folder import Nnunet2, write_folder
 given = json.loads(sys.argv[2])
 write_folder(Path(sys.argv[1]), Nnunet2(**given))
+"""
+_TOTAL = """
+import sys
+from pathlib import Path
+from foreign_models.totalsegmentator_folder import Part, write_weights
+from organincrement.models.formats.totalsegmentator_tasks import TASKS
+write_weights(Path(sys.argv[1]), [Part(number=n, classes=c) for n, c in TASKS["total"].parts.items()])
 """
 _WEIGHTS = """
 import sys, torch
@@ -34,6 +41,11 @@ def tinyNnunet(folder: Path, **given: object) -> Path:
     return _made(_NNUNET, folder, json.dumps(given))
 
 
+def tinyTotalSegmentator(folder: Path) -> Path:
+    """The five networks of TotalSegmentator's task `total`, each in its data set's folder."""
+    return _made(_TOTAL, folder)
+
+
 def tinyWeights(path: Path) -> Path:
     """A plain state dict of the same network."""
     return _made(_WEIGHTS, path)
@@ -45,7 +57,7 @@ def tinyProgram(path: Path) -> Path:
 
 
 def _made(source: str, path: Path, *arguments: str) -> Path:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join((str(ENGINE), str(_MAKERS)))}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, _PATHS))}
     command = [sys.executable, "-c", source, str(path), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

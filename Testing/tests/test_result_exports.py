@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import qt
 import slicer
 
 from fixtures.engine_world import ENGINE
@@ -19,7 +21,19 @@ import sys
 from pathlib import Path
 import numpy as np
 from dicom_scan import write_scan
-write_scan(Path(sys.argv[1]), shape=(6, 5, 7), voxels_DHW=np.zeros((6, 5, 7), int))
+from organincrement.contract.labels import LabelSpace
+from organincrement.imaging.safe_read import read_image, read_stored
+from organincrement.imaging.writing import write_segmentation
+from organincrement.workflows.merge_inputs import MergeInput, open_input
+folder, results = Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]]
+labels = [read_stored(result / "segmentation.seg.nrrd") for result in results]
+shape = labels[0].shape_DHW if labels else (6, 5, 7)
+write_scan(folder, shape=shape, voxels_DHW=np.zeros(shape, int))
+for result, found in zip(results, labels):
+    space = LabelSpace(tuple(open_input(MergeInput(path=result)).organs.values()))
+    image = read_image(folder)
+    write_segmentation(result / "segmentation.seg.nrrd", image.with_array(found.array_DHW), space)
+    (result / "uncertainty.nrrd").unlink(missing_ok=True)
 """
 
 
@@ -37,8 +51,6 @@ def module(openModule, workFolder, engineWorld):
 @pytest.fixture
 def taken(module, workFolder, engineWorld):
     """The teacher's result of the scan, as after Apply."""
-    from types import SimpleNamespace
-
     folder = workFolder / "results" / "aaaaaaaa" / "CT-abdomen"
     shutil.copytree(engineWorld.result, folder)
     entry = module.controller.segment._services.workspace.model(workFolder / "models" / "teacher")
@@ -47,6 +59,27 @@ def taken(module, workFolder, engineWorld):
     module.controller.segment.view.take(run)
     module.controller.resultExport.parametersModified()
     return folder
+
+
+def makeSeries(folder, *results):
+    """A DICOM series; results that are given are put onto its grid."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ENGINE), str(ENGINE / "tests")))}
+    subprocess.run(
+        [sys.executable, "-c", _DICOM, str(folder), *map(str, results)], env=environment, check=True, timeout=60
+    )
+    return folder
+
+
+def answerBox(given):
+    """Answer the next question with leave; notes its default button and its text."""
+    seen = []
+
+    def answer(record):
+        seen.append((str(record["widget"].defaultButton().text), str(record["text"])))
+        return qt.QMessageBox.Yes if given else qt.QMessageBox.No
+
+    records.answer("messageBox", answer)
+    return seen
 
 
 def choose(box, text):
@@ -105,15 +138,60 @@ def test_dicom_needs_the_series_and_refuses_another_one(module, taken, settle, t
     assert ui.seriesLineEdit.visible
     ui.exportResultButton.click()
     assert "Choose the folder" in ui.resultExportStatusLabel.text
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ENGINE), str(ENGINE / "tests")))}
-    subprocess.run([sys.executable, "-c", _DICOM, str(tmp_path / "series")], env=environment, check=True, timeout=60)
+    makeSeries(tmp_path / "series")
     records.answer("getExistingDirectory", str(tmp_path / "series"))
     ui.seriesButton.click()
     assert ui.seriesLineEdit.text == str(tmp_path / "series")
     (tmp_path / "out").mkdir()
+    answerBox(True)
     export(module, settle, tmp_path / "out")
     assert ui.resultExportStatusLabel.text.startswith("⚠ ") and "\n" not in ui.resultExportStatusLabel.text
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_series_that_may_be_another_patient_s_is_taken_only_with_leave(
+    module, taken, settle, tmp_path, monkeypatch
+):  # fmt: skip
+    ui = module.ui
+    series = makeSeries(tmp_path / "series", taken)
+    choose(ui.resultFormatComboBox, "DICOM")
+    ui.seriesLineEdit.text = str(series)
+    (tmp_path / "out").mkdir()
+    seen = answerBox(False)
+    ui.exportResultButton.click()
+    assert len(seen) == 1 and "No" in seen[0][0] and "Is series the series of the scan" in seen[0][1]
+    assert "another patient" in ui.resultExportStatusLabel.text and list((tmp_path / "out").iterdir()) == []
+    assert not records.texts("getExistingDirectory")
+    # what the scan was loaded from, as Slicer knows it, needs no leave
+    volume = module._parameterNode.inputVolume
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    database = SimpleNamespace(fileForInstance=lambda uid: str(series / "IM1.dcm"))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    for _times in range(2):
+        export(module, settle, tmp_path / "out")
+        assert "name the patient" in ui.resultExportStatusLabel.text, ui.resultExportStatusLabel.text
+    assert len(seen) == 1 and len(list((tmp_path / "out").iterdir())) == 2
+    # what the engine knows to be of other files needs leave all the same
+    report = json.loads((taken / "report.json").read_text())
+    (taken / "report.json").write_text(json.dumps({**report, "input_is_dicom": True}))
+    export(module, settle, tmp_path / "out")
+    assert "perhaps of another patient" in ui.resultExportStatusLabel.text
+    assert "--" not in ui.resultExportStatusLabel.text and len(list((tmp_path / "out").iterdir())) == 2
+    seen = answerBox(True)
+    export(module, settle, tmp_path / "out")
+    assert len(seen) == 1 and len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_names_as_long_as_can_be_are_counted_on(module, taken, tmp_path):
+    from OrganIncrementLib.Controllers.ResultExportController import _free
+
+    name = "x" * 90
+    made = set()
+    for _times in range(3):
+        folder = _free(tmp_path, name)
+        folder.mkdir()
+        made.add(folder)
+    assert len(made) == 3
 
 
 def test_export_can_be_cancelled_and_leaves_nothing(module, taken, settle, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import qt
 import slicer
-from foreign_models_made import tinyNnunet, tinyProgram, tinyWeights
+from foreign_models_made import tinyNnunet, tinyProgram, tinyTotalSegmentator, tinyWeights
 
 from harness import records
 from organincrement.contract.package import manifest_sha256, read_manifest
@@ -108,6 +108,27 @@ def test_folder_of_several_models_asks_which(load, settle, workFolder, tmp_path)
     assert records.texts("error") == []
     assert models(workFolder) == ["T__P__3d_lowres"]
     assert read_manifest(workFolder / "models" / "T__P__3d_lowres").name.endswith("3d_lowres")
+
+
+def test_networks_of_totalsegmentator_are_one_model(load, settle, workFolder, tmp_path):
+    ui = load(tinyTotalSegmentator(tmp_path / "results"))
+    assert "TotalSegmentator weights" in ui.loadFactsLabel.text
+    assert not ui.loadModelComboBox.visible  # they belong together: nothing is to be chosen
+    start(ui, settle)
+    (name,) = models(workFolder)
+    manifest = read_manifest(workFolder / "models" / name)
+    assert (len(manifest.organs), manifest.network.kind) == (117, "SideBySide")
+
+
+def test_second_model_waits_until_the_first_one_is_loaded(module, load, settle, workFolder, tmp_path):
+    ui = load(tinyNnunet(tmp_path / "T__P__3d_fullres"))
+    ui.loadNameLineEdit.text = "-first: 1/2 “ü”"
+    ui.loadStartButton.click()
+    module.controller.load._onLoad()
+    assert "T__P__3d_fullres is still being loaded" in records.texts("info")[0]
+    assert len(records.texts("dialog")) == 1
+    settle(until=lambda: not ui.loadProgressBar.visible, seconds=150)
+    assert models(workFolder) == ["first-1-2"]
 
 
 def test_cancel_leaves_nothing(module, settle, workFolder, tmp_path):

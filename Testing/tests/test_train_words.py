@@ -23,6 +23,9 @@ from OrganIncrementLib.Controllers.HeadWords import headText
 from OrganIncrementLib.Controllers.JobText import jobRow, progressState
 from OrganIncrementLib.Engine.JobList import JobSummary
 from OrganIncrementLib.Engine.JobWatcher import JobView
+from OrganIncrementLib.Engine.ModelDescription import DescriptionError, DescriptionFields, writeDescription
+from OrganIncrementLib.Engine.ModelFacts import factsOf
+from OrganIncrementLib.Engine.ModelImport import Answers, importArguments
 
 PATH = Path("/jobs/one")
 STARTED = Started(
@@ -132,3 +135,18 @@ def test_very_many_decoders_are_one_line():
     decoders = tuple(Decoder(organs=(f"organ_{n}",), temperature=1.0, range_mm=None, sparsity=0.5) for n in range(143))
     text = headText(SimpleNamespace(organs=(), head=MultiDecoderHead(decoders=decoders)))
     assert text.startswith("143 decoders") and text.endswith("and 139 more") and len(text) < 250
+
+
+def test_number_too_large_for_a_computer_is_asked_for_again(tmp_path):
+    fields = DescriptionFields(organs="liver", spacing="1 1 1", patch="8 8 1e999", window="-200 300 80 120")
+    with pytest.raises(DescriptionError, match="three whole numbers"):
+        writeDescription(tmp_path / "description.json", fields)
+    assert not list(tmp_path.iterdir())
+    assert factsOf('{"networks": 1e999}') is None
+
+
+def test_organ_s_name_is_never_an_option_of_the_engine():
+    answers = Answers(name="--json", organs=(("--out", 1), ("-", 2)))
+    said = importArguments(Path("/m"), Path("/out"), answers, False)
+    assert said[said.index("--organs") :] == ["--organs", "out=1", "2=2"]
+    assert "--name=--json" in said

@@ -233,6 +233,11 @@ class LoadController:
         self._then(command)
 
     def _onLoad(self) -> None:
+        if self._task.running and self._then == self._onImported:  # another would take its place, unasked
+            self._services.dialogs.info(
+                _("{name} is still being loaded: wait for it, or press Cancel first.").format(name=self._path.name)
+            )
+            return
         chosen = self._services.dialogs.fileOrFolder(_("Load a teacher"), filterText(), _("Take this folder"))
         if chosen is not None:
             self.take(chosen)

@@ -56,10 +56,8 @@ def questionsAbout(
     asked = askedIn(" ".join((message, *(facts.notes if facts is not None else ()))))
     organs = facts.organs if facts is not None else ()
     fields = {NAME}
-    if len(models) > 1:
-        fields.add(MODEL)
-    if "configuration" in asked and len(models) < 2:
-        fields.add(CONFIGURATION)
+    if "configuration" in asked:  # only then: TotalSegmentator's folders are together one model
+        fields.add(MODEL if len(models) > 1 else CONFIGURATION)
     if len(folds) > 1:
         fields.add(FOLDS)
     if form in _TURNED or "orientation" in asked:

@@ -28,6 +28,8 @@ class MethodController:
         self._services, self._inputs, self._parameters = services, inputs, None
         self._task = BackgroundTask(self._onListed)
         self._methods: tuple[Method, ...] = ()
+        self._fittingFor: Any = None
+        self._fitting: tuple[Method, ...] = ()
         self._problem, self._isAsked = "", False
         self.settingsPanel.settingChanged.connect(self._onSetting)
         self.settingsPanel.resetWanted.connect(self._onReset)
@@ -80,9 +82,11 @@ class MethodController:
 
     def fitting(self) -> tuple[Method, ...]:
         """The methods whose needs fit what is chosen; baselines only where they are wanted, or nothing else fits."""
-        given = self._inputs.given
-        fitting = [m for m in self._methods if not m.missing(given)]
-        return self._grouped(fitting) or tuple(fitting)
+        asked = (self._inputs.given, self._showsBaselines, self._methods)
+        if asked != self._fittingFor:  # asked for dozens of times by one change of the panel
+            fitting = [m for m in self._methods if not m.missing(asked[0])]
+            self._fittingFor, self._fitting = asked, self._grouped(fitting) or tuple(fitting)
+        return self._fitting
 
     @property
     def method(self) -> Method | None:
@@ -118,9 +122,12 @@ class MethodController:
 
     def _grouped(self, methods: list[Method]) -> tuple[Method, ...]:
         """Those of papers, then baselines where they are wanted."""
-        wanted = self._parameters is not None and self._parameters.showBaselines
         papers = [m for m in methods if not m.isBaseline]
-        return (*papers, *(m for m in methods if m.isBaseline and wanted))
+        return (*papers, *(m for m in methods if m.isBaseline and self._showsBaselines))
+
+    @property
+    def _showsBaselines(self) -> bool:
+        return self._parameters is not None and self._parameters.showBaselines
 
     def presetChoices(self) -> tuple[Choice, ...]:
         """The method's presets as entries of a list."""

@@ -28,7 +28,7 @@ def plainText(line: str) -> str:
         "configuration": _("Configuration"), "fold": _("Folds"), "checkpoint": _("Checkpoint"),
         "orientation": _("Orientation"), "organs": _("Organs"), "network": _("Description"),
         "modality": _("Modality"), "confirm-code": _("your confirmation"), "dicom": _("the series"),
-        "merge": _("merge"),
+        "merge": _("merge"), "other-series": _("Export…"),
     }  # fmt: skip
 
     def field(match: re.Match[str]) -> str:

@@ -100,7 +100,7 @@ class OrganMapController:
         teacher, method = self._teacher.manifest, self._inputs.method()
         isOne = method is None or method.teachers == "one"  # of several teachers, the scans may show any organ
         datasets = [self._services.workspace.dataset(Path(path)).manifest for path in self._inputs.datasets]
-        of = (teacher, tuple(map(id, datasets)), isOne)
+        of = (teacher, tuple(datasets), isOne)
         if self._of is not None and self._of == of:
             return
         self._of, self._suggested, self._required = of, {}, {}

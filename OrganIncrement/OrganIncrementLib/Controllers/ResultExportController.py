@@ -11,8 +11,9 @@ from organincrement.contract.files import resolve_inside
 from OrganIncrementLib.Controllers.BackgroundTask import BackgroundTask
 from OrganIncrementLib.Controllers.FolderOpener import openFolder
 from OrganIncrementLib.Controllers.ModelWords import plainText
+from OrganIncrementLib.Controllers.SeriesWords import otherSeriesText
 from OrganIncrementLib.Engine.Paths import isFile, isThere
-from OrganIncrementLib.Logics.DicomOrigin import seriesFolderOf
+from OrganIncrementLib.Logics.DicomOrigin import isSeriesOf, seriesFolderOf
 from OrganIncrementLib.Logics.ResultNodes import storedIn
 from OrganIncrementLib.Panels.ResultExportPanel import DICOM, NIFTI, ResultExportPanel, ResultExportState
 from OrganIncrementLib.Workspace import safeName
@@ -26,6 +27,7 @@ class ResultExportController:
         self._services, self._shownResult, self._engineHindrance = services, shownResult, engineHindrance
         self._parameters, self._task = None, BackgroundTask(self._onEnded)
         self._volumeId, self._message, self._target, self._written = None, "", None, None
+        self._form, self._doubted = NIFTI, ""  # of the export that runs; the series that the engine refused
         self.panel.formatChosen.connect(self._onFormat)
         self.panel.seriesWanted.connect(self._onSeries)
         self.panel.exportWanted.connect(self.export)
@@ -72,29 +74,41 @@ class ResultExportController:
             self._message, self._written = _("⚠ Choose the folder of the scan's DICOM series first."), None
             self._show()
             return
-        parent = self._services.dialogs.folder(_("Export the result into this folder"))
-        if parent is None:
+        isOther = form == DICOM and (series == self._doubted or not isSeriesOf(self._parameters.inputVolume, series))
+        if isOther and not self._services.dialogs.allow(*otherSeriesText(Path(series).name)):
+            self._message, self._written = _("Not exported: this series may be another patient's."), None
+            self._show()
             return
+        parent = self._services.dialogs.folder(_("Export the result into this folder"))
+        if parent is not None:
+            self._start(form, parent, ("--dicom", series, *(["--other-series"] if isOther else [])))
+        self._show()
+
+    def _start(self, form: str, parent: Path, series: tuple[str, ...]) -> None:
         folder = self._folder()
-        self._target, self._message, self._written = _free(parent, f"{folder.name}-{form}"), "", None
-        given = ("--dicom", series) if form == DICOM else ()
+        if folder is None:  # deleted while the dialogs were open; the button says so
+            return
+        self._form, self._target = form, _free(parent, f"{folder.name}-{form}")
+        self._message, self._written = "", None
+        given = series if form == DICOM else ()
         command = self._services.engine.run(
             "results", "export", folder, "--format", form, *given, "--out", self._target
         )  # fmt: skip
         self._task.start(command, _("Exporting {name}").format(name=self._target.name))
-        self._show()
 
     def _onEnded(self, command: Any) -> None:
         if command.state == "cancelled":
             self._message = _("Cancelled; nothing was written.")
         elif command.state != "finished":
             self._message = f"⚠ {plainText(command.message)}"
+            if "--other-series" in command.message:  # then the next try asks
+                self._doubted = self.panel.series()
         else:
             self._written = self._target
             names = ", ".join(Path(line).name for line in command.output.splitlines() if line.strip())
             lines = [_("✓ Written into {folder}: {files}").format(folder=self._target, files=names)]
             lines += [f"• {plainText(line)}" for line in command.said]
-            if self._parameters is not None and self._target.name.endswith(DICOM):
+            if self._form == DICOM:
                 lines.append(_("• As DICOM requires, these files name the patient and the study."))
             self._message = "\n".join(lines)
 
@@ -141,8 +155,9 @@ class ResultExportController:
 
 
 def _free(parent: Path, name: str) -> Path:
-    number, path = 1, Path(parent) / safeName(name)
-    while path.exists():
+    number, plain = 1, safeName(name)
+    path = Path(parent) / plain
+    while isThere(path):
         number += 1
-        path = Path(parent) / safeName(f"{name}-{number}")
+        path = Path(parent) / f"{plain}-{number}"
     return path

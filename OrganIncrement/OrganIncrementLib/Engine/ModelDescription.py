@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from organincrement.contract import codec
@@ -81,6 +82,6 @@ def _labels(names: list[str]) -> dict[str, int]:
 def _numbers(text: str, count: int, otherwise: str) -> tuple[float, ...]:
     """Numbers between blanks, commas or ×. Raises: DescriptionError with `otherwise`."""
     parts = [part for part in re.split(r"[\s,;×x]+", text.strip()) if part]
-    if len(parts) != count or not all(_NUMBER.fullmatch(part) for part in parts):
+    if len(parts) != count or not all(_NUMBER.fullmatch(part) and isfinite(float(part)) for part in parts):
         raise DescriptionError(otherwise)
     return tuple(map(float, parts))

@@ -43,7 +43,7 @@ def factsOf(text: str) -> ModelFacts | None:
     try:
         said = json.loads(text)
         return _facts(said) if isinstance(said, dict) else None
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
         return None
 
 
@@ -66,7 +66,7 @@ def keptFacts(root: Path, sha256: str) -> tuple[ModelFacts | None, bool]:
         said = json.loads(path.read_text(encoding="utf-8"))
         facts = said["facts"]
         return (_facts(facts) if isinstance(facts, dict) else None), bool(said["checked"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         return None, False
 
 

@@ -39,7 +39,8 @@ def importArguments(path: Path, out: Path, answers: Answers, confirmed: bool) ->
         ("--name", answers.name), ("--configuration", answers.configuration), ("--checkpoint", answers.checkpoint),
         ("--orientation", answers.orientation), ("--network", answers.description), ("--modality", answers.modality),
     )  # fmt: skip
-    several = (("--fold", answers.folds), ("--organs", tuple(f"{name}={value}" for name, value in answers.organs)))
+    organs = tuple(f"{name.lstrip('-') or value}={value}" for name, value in answers.organs)
+    several = (("--fold", answers.folds), ("--organs", organs))
     return [
         "model", "import", answers.model or str(path), "--out", str(out), "--json",
         *(f"{option}={value}" for option, value in single if value),  # in one word: a name may begin with a dash

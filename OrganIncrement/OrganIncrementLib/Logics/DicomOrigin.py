@@ -11,5 +11,14 @@ def seriesFolderOf(volume) -> str:
     database = getattr(slicer, "dicomDatabase", None)
     if not uids or database is None:
         return ""
-    file = database.fileForInstance(uids[0])
+    file = str(database.fileForInstance(uids[0]) or "")
     return str(Path(file).parent) if file else ""
+
+
+def isSeriesOf(volume, folder: str) -> bool:
+    """Whether the database lists the volume's files in this folder."""
+    listed = seriesFolderOf(volume) if volume is not None else ""
+    try:
+        return bool(listed) and Path(listed).resolve() == Path(folder).resolve()
+    except (OSError, ValueError, RuntimeError):
+        return False

@@ -1,5 +1,6 @@
 """A widget that paints what VTK rendered off-screen, so that a picture of the window shows panel and views together."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -11,6 +12,17 @@ from vtk.util.numpy_support import vtk_to_numpy
 drawing_s = [0.0, 0.0]
 
 
+@contextlib.contextmanager
+def drawing():
+    """Count a block as drawing."""
+    started, busy = time.perf_counter(), time.thread_time()
+    try:
+        yield
+    finally:
+        drawing_s[0] += time.perf_counter() - started
+        drawing_s[1] += time.thread_time() - busy
+
+
 class OffScreenView(QtWidgets.QWidget):
     """A VTK render window behind a Qt widget; drawn when the widget is painted, or when asked for its pixels."""
 
@@ -20,6 +32,10 @@ class OffScreenView(QtWidgets.QWidget):
         super().__init__(parent)
         self.setMinimumSize(120, 100)
         self._picture, self._stale = None, True
+        with drawing():
+            self._make()
+
+    def _make(self):
         self._window = vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(1)
         self._window.SetMultiSamples(0)
@@ -38,10 +54,8 @@ class OffScreenView(QtWidgets.QWidget):
         """What has to be up to date before a frame is drawn."""
 
     def forceRender(self):
-        started, busy = time.perf_counter(), time.thread_time()
-        self._draw()
-        drawing_s[0] += time.perf_counter() - started
-        drawing_s[1] += time.thread_time() - busy
+        with drawing():
+            self._draw()
 
     def _draw(self):
         width, height = max(16, self.width), max(16, self.height)

@@ -21,6 +21,10 @@ def add_to(commands: Commands) -> None:
     export.add_argument("result", type=Path, metavar="RESULT", help="a folder that `segment` or `merge` wrote")
     export.add_argument("--format", required=True, choices=("nifti", "dicom-seg"))
     export.add_argument("--dicom", type=Path, metavar="SERIES", help="the scan's DICOM series, for dicom-seg")
+    export.add_argument(
+        "--other-series", action="store_true",
+        help="the series shows the scan although its files are not those that were segmented (they name its patient)",
+    )  # fmt: skip
     export.add_argument("--out", type=Path, required=True, metavar="DIR")
     export.set_defaults(command=_export)
 
@@ -30,7 +34,7 @@ def _export(options: argparse.Namespace) -> None:
 
     request = ExportRequest(
         result=options.result, out=options.out, format=options.format, series=options.dicom,
-        notice=lambda line: print(line, file=sys.stderr),
+        other_series=options.other_series, notice=lambda line: print(line, file=sys.stderr),
     )  # fmt: skip
     for path in export_results(request):
         print(path)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from .codec import added
 from .labels import Organ
 
 Point = tuple[float, float, float]
@@ -20,7 +21,7 @@ class SegmentedOrgan:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentReport:
-    """report.json of one segmented case."""
+    """report.json of one segmented case. input_is_dicom: whether `input_sha256` is of the files of a DICOM series."""
 
     schema: ClassVar[str] = "organincrement/report/1"
     model: str
@@ -30,6 +31,7 @@ class SegmentReport:
     seconds: float
     device: str
     versions: dict[str, str]
+    input_is_dicom: bool = added(False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,7 +100,8 @@ def local_labels(labels_DHW: np.ndarray, planned: PlannedCase, setup: Setup) -> 
     is background, as everywhere else.
     """
     values = setup.label_values
-    labels = renumbered(labels_DHW, [values.get(organ_id, 0) for organ_id in setup.organ_ids(planned.dataset.label_space)])
+    ids = setup.organ_ids(planned.dataset.label_space)
+    labels = renumbered(labels_DHW, [values.get(organ_id, 0) for organ_id in ids])
     labels[labels_DHW == planned.dataset.manifest.ignore_value] = UNLABELLED
     if planned.case.label is None:  # then `case_labels` gave background
         labels[:] = UNLABELLED

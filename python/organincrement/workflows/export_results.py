@@ -9,7 +9,7 @@ from typing import Literal
 
 from organincrement.contract import codec
 from organincrement.contract.labels import Organ
-from organincrement.contract.results import LabelledOrgan, LabelTable
+from organincrement.contract.results import LabelledOrgan, LabelTable, SegmentReport
 from organincrement.imaging.dicom_source import SourceSeries, on_source_planes, read_source
 from organincrement.imaging.dicom_writing import MadeBy, write_dicom_segmentation, write_dicom_uncertainty
 from organincrement.imaging.safe_read import read_labels, read_stored
@@ -31,14 +31,16 @@ Notice = Callable[[str], None]
 class ExportRequest:
     """What to write in which format, where to.
 
-    result: a folder that `segment` or `merge` wrote. series: the scan's DICOM series, for "dicom-seg". notice: told, in
-    a line, of what is left out or uncertain.
+    result: a folder that `segment` or `merge` wrote. series: the scan's DICOM series, for "dicom-seg". other_series:
+    the user says that it shows the scan, although the files of another were segmented. notice: told, in a line, of
+    what is left out or uncertain.
     """
 
     result: Path
     out: Path
     format: ExportFormat
     series: Path | None = None
+    other_series: bool = False
     notice: Notice = lambda line: None
 
 
@@ -60,11 +62,10 @@ def export_results(request: ExportRequest) -> tuple[Path, ...]:
     source = None
     if request.format == DICOM:
         source = _series(request)
-    result, scanned = _read(request.result)
+    result, report = _read(request.result)
     if source is not None:
         on_source_planes(source.header.path, result.labels, source)  # refused before anything is written
-        if input_sha256(source.header.path) != scanned:
-            request.notice("the result was not made from the files of this series; their grids agree")
+        _check_series(request, source, report)
     is_new = not request.out.exists()
     request.out.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=request.out))
@@ -138,6 +139,22 @@ def _series(request: ExportRequest) -> SourceSeries:
     return read_source(request.series)
 
 
+def _check_series(request: ExportRequest, source: SourceSeries, report: SegmentReport) -> None:
+    """Of the same grid can be another patient, who would be named in the files.
+
+    A result of an image file matches no series, and cannot be told apart from one of another scan.
+    """
+    path = source.header.path
+    if input_sha256(path) == report.input_sha256:
+        return
+    if report.input_is_dicom and not request.other_series:
+        raise WorkflowError(
+            f"{path.name}: is not the series that was segmented, but other files on the same grid, perhaps of another "
+            "patient; give the series itself, or --other-series where you know that it shows this scan"
+        )
+    request.notice("the result was not made from the files of this series; their grids agree")
+
+
 def _check_place(folder: Path, scan: Path) -> None:
     """A segmentation among the slices would make the series unreadable."""
     series = scan if scan.is_dir() else scan.parent
@@ -145,8 +162,8 @@ def _check_place(folder: Path, scan: Path) -> None:
         raise WorkflowError(f"{folder.name}: holds the scan's own DICOM series; write the result elsewhere")
 
 
-def _read(path: Path) -> tuple[Result, str]:
-    """The result, and the hash of what was segmented."""
+def _read(path: Path) -> tuple[Result, SegmentReport]:
+    """The result, and what is noted of its making."""
     opened = open_input(MergeInput(path=path))
     if opened.report is None:
         raise WorkflowError(f"{path.name}: has no {REPORT}, so it is no whole result; segment the scan anew")
@@ -157,4 +174,4 @@ def _read(path: Path) -> tuple[Result, str]:
         uncertainty=read_stored(opened.uncertainty) if opened.uncertainty else None,
         made_by=MadeBy(model=opened.report.model, sha256=opened.report.model_sha256),
     )
-    return result, opened.report.input_sha256
+    return result, opened.report

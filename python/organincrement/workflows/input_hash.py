@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 from organincrement.contract.files import sha256_file
+from organincrement.imaging.dicom_tags import has_dicom_mark
+from organincrement.imaging.preflight import image_suffix
 
 
 def input_sha256(path: Path) -> str:
@@ -15,3 +17,8 @@ def input_sha256(path: Path) -> str:
         if file.is_file():
             digest.update(sha256_file(file).encode())
     return digest.hexdigest()
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a scan is a DICOM series: a folder of its files, or one file of many frames."""
+    return path.is_dir() or (image_suffix(path) is None and has_dicom_mark(path))

@@ -142,13 +142,14 @@ def _report(
     """As `segment` writes it; the model is named after all of them, and its hash is over theirs."""
     names = [one.report.model if one.report else "contours" for one in inputs]
     hashes = [one.report.model_sha256 if one.report else sha256_file(one.labels) for one in inputs]
-    scan = next((one.report.input_sha256 for one in inputs if one.report), sha256_file(inputs[0].labels))
+    first = next((one.report for one in inputs if one.report), None)
     return SegmentReport(
         model=f"merge of {', '.join(names[:-1])} and {names[-1]}",
         model_sha256=hashlib.sha256("".join(hashes).encode()).hexdigest(),
-        input_sha256=scan,
+        input_sha256=first.input_sha256 if first else sha256_file(inputs[0].labels),
         organs=organ_rows(labels, percent_DHW, organs),
         seconds=round(seconds, 2),
         device="cpu",
         versions={"organincrement": __version__, "torch": torch.__version__},
+        input_is_dicom=bool(first and first.input_is_dicom),
     )

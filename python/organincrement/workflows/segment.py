@@ -24,7 +24,7 @@ from organincrement.models.package import LoadedModel, load_package
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.export_results import ExportFormat, Result, check_exports, export_beside
-from organincrement.workflows.input_hash import input_sha256
+from organincrement.workflows.input_hash import input_sha256, is_dicom
 from organincrement.workflows.organ_rows import organ_rows
 from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 
@@ -106,6 +106,7 @@ def segment_case(
             seconds=round(time.monotonic() - started, 2),
             device=ran_on.description,
             versions={"organincrement": __version__, "torch": torch.__version__},
+            input_is_dicom=is_dicom(image_path),
         )
         codec.write(report, folder / "report.json")
     except BaseException:

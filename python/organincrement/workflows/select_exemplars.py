@@ -14,9 +14,12 @@ from organincrement.evaluation.exemplar_report import render_exemplars
 from organincrement.imaging.preprocessing import canonical_grid, grid_shape
 from organincrement.imaging.safe_read import peek
 from organincrement.inference.content import ContentVectors, trunk_activations, vgg_activations
-from organincrement.inference.monte_carlo import Doubter, windows_of
+from organincrement.inference.monte_carlo import CoarsestDropout, Doubter, windows_of
 from organincrement.inference.readout import Readout
 from organincrement.models.package import LoadedModel, load_package
+from organincrement.networks.build import SIDE_BY_SIDE
+from organincrement.networks.ensemble import Ensemble
+from organincrement.networks.errors import NetworkError
 from organincrement.networks.vgg import load_vgg16
 from organincrement.replay.certainty import surest_slices
 from organincrement.replay.facility_location import choose_facilities
@@ -67,6 +70,7 @@ def select_exemplars(request: SelectRequest) -> Vault:
     """
     _check(request)
     model = load_package(request.model)
+    _check_network(model)
     old = _old_set(request, model)
     writer = VaultWriter(request.out)
     try:
@@ -88,6 +92,23 @@ def _check(request: SelectRequest) -> None:
             raise WorkflowError(f"{name} {value}: must be at least {least}")
     if request.vgg is not None and request.by != "coriseg":
         raise WorkflowError("--vgg: only coriseg looks at images with a VGG16; leave it out")
+
+
+def _check_network(model: LoadedModel) -> None:
+    """Only a network of which the coarsest level is known, and that has one, can be asked how sure it is."""
+    try:
+        CoarsestDropout(model.network)
+    except NetworkError:
+        raise WorkflowError(
+            f"{model.manifest.name}: exemplars need one network whose coarsest level is known, and this model is "
+            f"{_nature(model)}; choose them with a student of it, or with a model of one network trained on these scans"
+        ) from None
+
+
+def _nature(model: LoadedModel) -> str:
+    if model.manifest.network.kind == SIDE_BY_SIDE:
+        return "several networks side by side"
+    return "an ensemble" if isinstance(model.network, Ensemble) else f"a {model.manifest.network.kind}"
 
 
 def _old_set(request: SelectRequest, model: LoadedModel) -> OldSet:

@@ -58,6 +58,27 @@ def test_results_export_writes_either_format_of_a_finished_result(tiny_world, sc
     assert pydicom.dcmread(out / "segmentation.dcm").PatientID == PATIENT_ID
 
 
+def test_another_patient_s_series_on_the_same_grid_is_refused_unless_the_user_insists(
+    tiny_world, scan, tmp_path, capsys
+):  # fmt: skip
+    assert run(capsys, *segmenting(tiny_world, tmp_path, scan)).code == 0
+    image = read_image(scan)
+    other = write_scan(
+        tmp_path / "ct-8", lying="supine", shape=image.shape_DHW, spacing_mm=image.spacing_mm,
+        voxels_DHW=np.zeros(image.shape_DHW, int),
+    )  # fmt: skip
+    asked = ("results", "export", tmp_path / "ct-7", "--format", "dicom-seg", "--dicom", other, "--out", tmp_path / "o")
+    assert_refused(run(capsys, *asked), "ct-8", "other files on the same grid", "--other-series")
+    assert not (tmp_path / "o").exists()
+    done = run(capsys, *asked, "--other-series")
+    assert done.code == 0 and "not made from the files of this series" in done.err
+    # of a file, no series can be known
+    file = tiny_world.test.image_path(tiny_world.test.cases()[0])
+    assert run(capsys, *segmenting(tiny_world, tmp_path / "of file", file)).code == 0
+    (result,) = (tmp_path / "of file").iterdir()
+    assert "input_is_dicom" not in (result / "report.json").read_text()
+
+
 def test_a_dicom_export_without_a_series_is_refused_before_anything_is_segmented(tiny_world, scan, tmp_path, capsys):
     out = tmp_path / "out"
     image = tiny_world.test.image_path(tiny_world.test.cases()[0])

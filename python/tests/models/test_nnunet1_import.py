@@ -172,6 +172,11 @@ REFUSED = {
         _weights(lambda state: state.update({"conv_blocks_context.0.blocks.0.conv.weight": torch.zeros(3)})),
         "lacks the weights of a convolution",
     ),
+    "kernels of two sizes on a level": (
+        _weights(lambda state: state.update({"conv_blocks_context.0.blocks.1.conv.weight": torch.ones(4, 4, 3, 3, 3)})),
+        "several sizes on one level",
+    ),
+    "a stage of no number": (_plans(lambda plans: plans.update(plans_per_stage={"²": {}})), "holds no stage"),
     "another number of outputs": (
         _weights(lambda state: state.update({"seg_outputs.1.weight": torch.zeros(5, 4, 1, 1, 1)})), "5 output channels",
     ),

@@ -71,6 +71,28 @@ def test_five_networks_become_one_model(whole):
     assert any("5 networks side by side" in note for note in foreign.notes)
 
 
+def test_what_lies_in_a_data_set_s_folder_is_no_plain_nnunet(whole):
+    folder = whole / NAMES[297]
+    inside = (folder, folder / TRAINER, folder / TRAINER / "fold_0", folder / TRAINER / "fold_0/checkpoint_final.pth")
+    for path in inside:
+        assert find_format(path) == "totalsegmentator", path.name
+        manifest = read(path).manifest
+        assert (manifest.name, len(manifest.organs)) == ("TotalSegmentator-total_fast", 117)
+        assert (manifest.preprocessing.orientation, manifest.preprocessing.convention) == ("RAS", "totalsegmentator")
+        assert manifest.inference.mirror_axes == ()
+    assert not totalsegmentator.recognise(folder / TRAINER / "plans.json"), "a file beside the weights is no model"
+
+
+def test_other_people_s_data_sets_of_the_same_number_are_passed_over(weights):
+    other = weights / "Dataset291_MyLab"
+    shutil.copytree(weights / NAMES[297], other)
+    assert read(weights).manifest.name == "TotalSegmentator-total"
+    assert read(other).manifest.name == "Dataset291_MyLab"
+    shutil.copytree(weights / NAMES[291], weights / "Dataset291_TotalSegmentator_copy")
+    with pytest.raises(ModelError, match="holds both Dataset291_TotalSegmentator_copy and Dataset291_Total"):
+        read(weights)
+
+
 def test_organs_have_their_codes(whole):
     organs = {organ.name: organ for organ in read(whole).manifest.organs}
     assert organs["liver"].type.value == "10200004"

@@ -31,7 +31,7 @@ def series(tmp_path):
     return write_scan(tmp_path / "series", lying="oblique")
 
 
-def write_result(folder, scan, *, turn="", uncertain=True, empty=False, report=True):
+def write_result(folder, scan, *, turn="", uncertain=True, empty=False, report=True, dicom=True):
     """A folder as `segment` writes it; the spleen has no voxel."""
     folder.mkdir()
     image = read_image(scan)
@@ -49,7 +49,7 @@ def write_result(folder, scan, *, turn="", uncertain=True, empty=False, report=T
     if report:
         made = SegmentReport(
             model="tiny", model_sha256="ab" * 32, input_sha256=input_sha256(scan), organs=(), seconds=1.0, device="CPU",
-            versions={},
+            versions={}, input_is_dicom=dicom,
         )  # fmt: skip
         codec.write(made, folder / "report.json")
     return folder
@@ -115,11 +115,22 @@ def test_no_identity_of_the_patient_is_in_what_is_not_dicom(series, tmp_path):
         assert not [text for text in (NAME, PATIENT_ID, ACCESSION, *uids) if text.encode() in data]
 
 
-def test_a_result_of_other_files_on_the_same_grid_is_told_so(series, tmp_path):
+def test_a_series_of_other_files_on_the_same_grid_is_taken_only_where_the_user_says_so(series, tmp_path):
     result = write_result(tmp_path / "result", series)
     other = write_scan(tmp_path / "other phase", lying="oblique", seed=7)
+    with pytest.raises(WorkflowError, match=r"^other phase: .* perhaps of another patient; .* or --other-series"):
+        export_results(dicom_request(result, tmp_path / "out", other))
+    assert not (tmp_path / "out").exists()
     said = []
-    export_results(dicom_request(result, tmp_path / "out", other, notice=said.append))
+    export_results(dicom_request(result, tmp_path / "out", other, other_series=True, notice=said.append))
+    assert said[0] == "the result was not made from the files of this series; their grids agree"
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_result_of_an_image_file_is_told_that_its_series_cannot_be_checked(series, tmp_path):
+    result = write_result(tmp_path / "result", series, dicom=False)
+    other, said = write_scan(tmp_path / "exported from", lying="oblique", seed=7), []
+    assert len(export_results(dicom_request(result, tmp_path / "out", other, notice=said.append))) == 2
     assert said[0] == "the result was not made from the files of this series; their grids agree"
 
 

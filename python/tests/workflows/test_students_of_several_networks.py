@@ -85,6 +85,14 @@ def test_its_first_answers_are_the_first_networks(teacher, dataset, tmp_path):
     torch.testing.assert_close(view.p_BKDHW.sum(1), torch.ones(1, 16, 16, 16))
 
 
+def test_choosing_exemplars_with_it_says_what_to_do_instead(teacher, dataset, tmp_path, capsys):
+    arguments = ("exemplars", "select", "--model", teacher, "--dataset", dataset.path, "--by", "aeiseg")
+    assert main([*map(str, arguments), "--out", str(tmp_path / "vault"), "--device", "cpu"]) == 3
+    said = capsys.readouterr().err
+    assert "several networks side by side" in said and "choose them with a student of it" in said
+    assert said.count("\n") == 1 and not (tmp_path / "vault").exists()
+
+
 def test_methods_that_need_one_output_layer_say_so(teacher, dataset, tmp_path):
     order = Order(dataset=dataset.path, out=tmp_path / "plan.json", teacher=teacher, method="lwfseg")
     with pytest.raises((NetworkError, MethodError), match="choose a method that starts from the first of them"):

@@ -4,6 +4,7 @@ Source of the rules: nnU-Net v1 (F. Isensee et al., Nature Methods 18, 2021), it
 crops to what is not 0, resamples, then normalises, and averages probabilities.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def stated_plans(plans: Any, where: str) -> Stated:
 def stage_of(plans: Stated, number: object, configuration: str | None) -> Stated:
     """The stage of a configuration: the one that was trained, else the finest, of 3d_lowres the coarsest."""
     stages = plans.part("plans_per_stage")
-    there = sorted((int(key) for key in stages.values if key.isdigit()), key=int)
+    there = sorted(int(key) for key in stages.values if re.fullmatch(r"[0-9]{1,3}", key))
     if not there:
         raise plans.refuse("plans_per_stage", "holds no stage; get the file again")
     chosen = there[0] if configuration == "3d_lowres" else there[-1]

@@ -116,6 +116,9 @@ class Weights1:
             raise ModelError(f"{self.where}: lacks the weights of a convolution; get the file again")
         if any(edge not in (1, 3) for weight in convolutions if weight is not None for edge in weight.shape[2:]):
             raise ModelError(f"{self.where}: has kernels other than 1 and 3, which nnU-Net v1 never had")
+        for level in (*self.encoder, *self.decoder):
+            if len({tuple(block["conv.weight"].shape[2:]) for block in level}) > 1:
+                raise ModelError(f"{self.where}: has kernels of several sizes on one level; get the file again")
 
     @property
     def strides(self) -> list[list[int]]:

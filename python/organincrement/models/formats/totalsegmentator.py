@@ -33,6 +33,7 @@ from organincrement.networks.sizing import NetworkSpec
 _DATASET = re.compile(r"Dataset([0-9]{3})_\w+")
 _NUMBERS = {number for task in TASKS.values() for number in task.parts}
 _MOST_ENTRIES = 1000
+_DEEPEST = 3  # Dataset291_TotalSegmentator_…/nnUNetTrainer…/fold_0/checkpoint_final.pth
 _CITATION = "J. Wasserthal et al.: TotalSegmentator. Radiology: Artificial Intelligence 5 (2023) e230024"
 _LICENCE = "Apache-2.0"  # of the weights of the tasks that are open to all, which are those of the table
 _SPACING_TOLERANCE_MM = 1e-3
@@ -48,9 +49,9 @@ class _Chosen:
 
 
 def recognise(path: Path) -> bool:
-    """The folder of one of TotalSegmentator's data sets, or one that holds such."""
+    """The folder of one of TotalSegmentator's data sets, one that holds such, or what lies in one."""
     try:
-        return any(_is_ours(folder) for folder in (path, *_folders(path)))
+        return _around(path) is not None or any(_is_ours(folder) for folder in _folders(path))
     except (OSError, ValueError):
         return False
 
@@ -89,6 +90,17 @@ def _folders(path: Path) -> list[Path]:
     return [entry for entry in entries if entry.is_dir()]
 
 
+def _around(path: Path) -> Path | None:
+    """The data set's folder that a path is, or lies in: a trainer's folder, one of its folds, a checkpoint in it.
+
+    Taken for a plain nnU-Net it would see scans that are not turned, at other windows, and answer otherwise.
+    """
+    if _is_ours(path):
+        return path
+    folder = next((folder for folder in path.absolute().parents[:_DEEPEST] if _is_ours(folder)), None)
+    return folder if folder is not None and nnunet2.recognise(path) else None
+
+
 def _number(folder: Path) -> int | None:
     found = _DATASET.fullmatch(folder.name)
     return int(found[1]) if found else None
@@ -102,20 +114,22 @@ def _is_ours(folder: Path) -> bool:
 def _chosen(path: Path, options: ImportOptions) -> _Chosen:
     """The task that is asked for; else `total`, or the task of the one folder that is given."""
     asked = options.configuration
-    if _number(path) is not None:
-        return _of_folder(path)
-    there = {number: folder for folder in _folders(path) if (number := _number(folder)) is not None}
+    around = _around(path)
+    if around is not None or _number(path) is not None:
+        return _of_folder(around or path, path)
+    there = _numbered(path)
     if not there:
         raise ModelError(f"{path.name}: holds no folder such as Dataset291_TotalSegmentator_…; give the one that does")
     if asked is not None and asked not in TASKS:
         digits = asked.removeprefix("Dataset")[:3]
         if digits.isdecimal() and int(digits) in there:
-            return _of_folder(there[int(digits)])
+            return _of_folder(there[int(digits)], there[int(digits)])
         raise ModelError(f"--configuration {asked}: is no task of {', '.join(TASKS)}, and no data set of {path.name}")
     names = [asked] if asked else [name for name, task in TASKS.items() if set(task.parts) & set(there)]
     if not names:
         if len(there) == 1:
-            return _of_folder(next(iter(there.values())))
+            (only,) = there.values()
+            return _of_folder(only, only)
         raise ModelError(f"{path.name}: holds no task that is known here; choose with --configuration NUMBER")
     task = TASKS[names[0]]
     missing = [number for number in task.parts if number not in there]
@@ -126,13 +140,30 @@ def _chosen(path: Path, options: ImportOptions) -> _Chosen:
     return _Chosen(task=task, folders=tuple((number, there[number]) for number in task.parts))
 
 
-def _of_folder(folder: Path) -> _Chosen:
+def _numbered(path: Path) -> dict[int, Path]:
+    """The data sets in a folder by their numbers; the tool's own where others have the same ones.
+
+    Raises: ModelError where the tool's own is there twice.
+    """
+    there: dict[int, Path] = {}
+    for folder in _folders(path):
+        number = _number(folder)
+        if number is None or (number in _NUMBERS and not _is_ours(folder)):
+            continue
+        if number in there and number in _NUMBERS:
+            raise ModelError(f"{path.name}: holds both {there[number].name} and {folder.name}; give one of the two")
+        there[number] = folder
+    return there
+
+
+def _of_folder(folder: Path, given: Path) -> _Chosen:
+    """One data set. Args: given: it, or what lies in it and is meant."""
     number = _number(folder) or 0
     task = next((task for task in TASKS.values() if number in task.parts and _is_ours(folder)), None)
     if task is not None:
-        return _Chosen(task=task, folders=((number, folder),))
+        return _Chosen(task=task, folders=((number, given),))
     unknown = Task(name=folder.name, spacing_mm=0.0, parts={number: ()})
-    return _Chosen(task=unknown, folders=((number, folder),), known=False)
+    return _Chosen(task=unknown, folders=((number, given),), known=False)
 
 
 def _own_task(chosen: _Chosen, part: Foreign) -> Task:
@@ -145,7 +176,7 @@ def _own_task(chosen: _Chosen, part: Foreign) -> Task:
 
 def _part(folder: Path, options: ImportOptions) -> Foreign:
     """One network, of fold 0 as the tool has it unless other folds are asked for."""
-    has_first = any(folder.glob("*/fold_0"))
+    has_first = any(folder.glob("*/fold_0")) or any(folder.glob("fold_0"))
     folds = options.folds or (("0",) if has_first else ())
     asked = ImportOptions(folds=folds, checkpoint=options.checkpoint, modality=options.modality)
     try:
