@@ -1,5 +1,6 @@
 """Running commands in this process and in one of its own, and what a refused command must look like."""
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,29 @@ def run_alone(*arguments: object, cwd: Path | None = None) -> Outcome:
         command, cwd=cwd or ENGINE, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False
     )  # fmt: skip
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+# Counted in a small process: what this one has grown to would count as its children's, which begin as its copies.
+_MEASURED = """
+import json, resource, sys
+from organincrement.cli.main import main
+code = main(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as file:
+    json.dump([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024], file)
+sys.exit(code)
+"""
+
+
+def run_measured(cwd: Path, figures: Path, *arguments: object) -> tuple[Outcome, float, int]:
+    """A command in a process of its own. Returns: also the seconds of computing and peak bytes of what it started."""
+    command = [sys.executable, "-P", "-c", _MEASURED, str(figures), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ENGINE)}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
+    seconds, peak_bytes = json.loads(figures.read_text())
+    return Outcome(done.returncode, done.stdout, done.stderr), seconds, peak_bytes
 
 
 def files_under(folder: Path) -> dict[str, int]:

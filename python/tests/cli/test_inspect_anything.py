@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import resource
 import socket
 import struct
 import time
@@ -11,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from command_line import assert_refused, run, run_alone
+from command_line import assert_refused, run, run_alone, run_measured
 
 from organincrement.workflows import inspect_path
 from organincrement.workflows.errors import WorkflowError
@@ -80,16 +79,17 @@ STRANGE = ["pipe.nii", "socket.nii", *LINKS, *CONTENTS, *JSONS, "folder.nii.gz",
 
 
 @pytest.mark.parametrize("what", STRANGE)
-def test_a_strange_thing_is_refused_in_one_line_in_time_and_memory(tmp_path, monkeypatch, capsys, what):
-    monkeypatch.chdir(tmp_path)
-    path = make(tmp_path, what)
+def test_a_strange_thing_is_refused_in_one_line_in_time_and_memory(tmp_path, monkeypatch, what):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    path = make(tmp_path / "here", what)
     begin = time.monotonic()
-    outcome = run(capsys, "inspect", path)
+    outcome, _, peak_bytes = run_measured(tmp_path / "here", tmp_path / "figures.json", "inspect", path)
     assert time.monotonic() - begin < LONGEST_S
     visible = what.encode("unicode_escape").decode() if not what.isprintable() else what
     assert_refused(outcome, visible.replace("\\udcff", "\\xff"))
     assert outcome.err.removesuffix("\n").isprintable()
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MOST_BYTES
+    assert peak_bytes < MOST_BYTES
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/proc/self/mem", "/dev/tty", "x" * 300, "a/" * 3000])
@@ -172,7 +172,7 @@ def test_what_takes_too_long_to_look_through_may_still_be_read(tmp_path, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_a_large_scan_is_looked_at_in_little_memory(tmp_path, capsys, suffix):
+def test_a_large_scan_is_looked_at_in_little_memory(tmp_path, suffix):
     path = tmp_path / f"large{suffix}"
     slice_HW = (np.arange(512 * 512) % 1021).astype("<i2").tobytes()
     with gzip.open(path, "wb", 1) if suffix == ".nii.gz" else path.open("wb") as file:
@@ -181,11 +181,10 @@ def test_a_large_scan_is_looked_at_in_little_memory(tmp_path, capsys, suffix):
             file.write(slice_HW)
         file.write(np.full((512, 512), 7, "<i2").tobytes())
     np.save(tmp_path / "points.npy", np.array([[-5.0, -5, 799], [0, 0, 900]]))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = run(capsys, "inspect", path, "--points", tmp_path / "points.npy")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    asked = ("inspect", path, "--points", tmp_path / "points.npy")
+    said, seconds, peak_bytes = run_measured(tmp_path, tmp_path / "figures.json", *asked)
     assert said.code == 0, said.err
     facts = json.loads(said.out)
     assert facts["shape"] == [800, 512, 512] and facts["samples"] == [7, None]
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < LONGEST_S
-    assert after.ru_maxrss * 1024 < MOST_BYTES
+    assert seconds < LONGEST_S
+    assert peak_bytes < MOST_BYTES

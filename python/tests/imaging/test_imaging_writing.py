@@ -17,7 +17,7 @@ from organincrement.imaging.volume import Volume
 from organincrement.imaging.writing import replacing, write_nifti, write_segmentation, write_volume
 
 SPACE = LabelSpace(
-    (organ_from_name("parotid_right"), organ_from_name("liver"), Organ(id="x", name="Gland\nü", color=(255, 0, 51)))
+    (organ_from_name("parotid_right"), organ_from_name("liver"), Organ(id="x", name="Gland ü", color=(255, 0, 51)))
 )
 
 
