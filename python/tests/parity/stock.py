@@ -83,6 +83,21 @@ def predict_ours(work: Path, package: Path, images: Iterable[Path], out: Path) -
     return {name: out / name / "segmentation.seg.nrrd" for name in names}
 
 
+def predict_bundle(work: Path, package: Path, images: Iterable[Path], bundle: Path) -> dict[str, Path]:
+    """What `monai.bundle run` writes with a package's bundle. Returns: of each case its label map."""
+    organincrement(work, "model", "export", package, "--format", "monai", "--out", bundle)
+    given, out = bundle.with_name(bundle.name + "-in"), bundle.with_name(bundle.name + "-out")
+    given.mkdir()
+    for image in images:
+        (given / image.name).symlink_to(image)
+    run(
+        work, sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.json", "--bundle_root",
+        ".", "--dataset_dir", given, "--output_dir", out, alone_in=bundle,
+    )  # fmt: skip
+    names = [image.name.removesuffix(".nii.gz") for image in images]
+    return {name: next(out.rglob(f"{name}*.nii.gz")) for name in names}
+
+
 def dice_of_each(one: Path, other: Path) -> dict[int, float]:
     """Dice of every label that either has."""
     first, second = (read_labels(path, allowed=None).array_DHW for path in (one, other))

@@ -150,3 +150,8 @@ def test_a_student_of_a_stock_model_is_run_by_the_stock_tool_as_by_us(work, stud
     theirs = stock.predict_stock(work, work / "student-nnunet", devtest(), work / "student-stock", "0")
     ours = stock.predict_ours(work, student, devtest(), work / "student-ours")
     stock.assert_alike(theirs, ours, range(1, 6))
+
+
+def test_a_student_of_a_stock_model_is_run_by_monai_as_by_us(work, student):
+    theirs = stock.predict_bundle(work, student, devtest(1), work / "student-bundle")
+    stock.assert_alike(theirs, stock.predict_ours(work, student, devtest(1), work / "student-one"), range(1, 6))
