@@ -2,8 +2,10 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from fixtures.engine_world import ENGINE
@@ -54,6 +56,23 @@ def tinyWeights(path: Path) -> Path:
 def tinyProgram(path: Path) -> Path:
     """A TorchScript file that answers with three channels."""
     return _made(_PROGRAM, path)
+
+
+class _Bomb:
+    def __init__(self, mark: str):
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (open, (self.mark, "w"))
+
+
+def hostileFile(folder: Path) -> tuple[Path, Path]:
+    """A checkpoint whose pickle would make a file, and that file."""
+    path, mark = folder / "model.pth", folder / "ran"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"state_dict": _Bomb(str(mark))}))
+        archive.writestr("archive/version", "3\n")
+    return path, mark
 
 
 def _made(source: str, path: Path, *arguments: str) -> Path:

@@ -1,15 +1,13 @@
 """Section 1: models of other tools taken in by clicks, with the real engine: questions, refusals, cancel, leave."""
 
 import json
-import pickle
 import shutil
-import zipfile
 from pathlib import Path
 
 import pytest
 import qt
 import slicer
-from foreign_models_made import tinyNnunet, tinyProgram, tinyTotalSegmentator, tinyWeights
+from foreign_models_made import hostileFile, tinyNnunet, tinyProgram, tinyTotalSegmentator, tinyWeights
 
 from harness import records
 from organincrement.contract.package import manifest_sha256, read_manifest
@@ -150,23 +148,6 @@ def test_cancel_leaves_nothing(module, settle, workFolder, tmp_path):
     ui.loadCloseButton.click()
     assert not ui.loadFrame.visible
     assert records.texts("error") == []
-
-
-class _Bomb:
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return (open, (self.mark, "w"))
-
-
-def hostileFile(folder):
-    """A checkpoint whose pickle would make a file."""
-    path, mark = folder / "model.pth", folder / "ran"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"state_dict": _Bomb(str(mark))}))
-        archive.writestr("archive/version", "3\n")
-    return path, mark
 
 
 def test_hostile_file_is_one_line_in_the_panel_and_makes_nothing(load, workFolder, tmp_path):

@@ -23,8 +23,8 @@ from OrganIncrementLib.Panels.LoadPanel import (
 )
 from OrganIncrementLib.Panels.OrganChips import OrganChip
 
-_TURNED = ("nnunet2", "nnunet1", "monai_bundle", "")  # formats whose files do not say how scans lay
-_DESCRIBED = ("state_dict", "torchscript")
+_TURNED = ("nnunet2", "nnunet1", "monai", "")  # formats whose files do not say how scans lay
+_DESCRIBED = ("state-dict", "torchscript")
 _NAMELESS = re.compile(r"(class|label)[_ ]?\d+", re.IGNORECASE)
 _LOOKS_LIKE = re.compile(r'looks like \{"kind": "(\w+)"')
 _GREY = (214, 214, 214)

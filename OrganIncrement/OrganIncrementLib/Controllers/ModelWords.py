@@ -16,8 +16,8 @@ def formatText(name: str) -> str:
     """A format by the name that its users know."""
     known = {
         OWN: _("OrganIncrement package"), "nnunet2": _("nnU-Net v2 folder"), "nnunet1": _("nnU-Net v1 folder"),
-        "totalsegmentator": _("TotalSegmentator weights"), "monai_bundle": _("MONAI bundle"),
-        "torchscript": _("TorchScript program"), "state_dict": _("weights only (state dict)"),
+        "totalsegmentator": _("TotalSegmentator weights"), "monai": _("MONAI bundle"),
+        "torchscript": _("TorchScript program"), "state-dict": _("weights only (state dict)"),
     }  # fmt: skip
     return known.get(name, name)
 

@@ -1,11 +1,11 @@
 """`compare`, `merge`."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from organincrement.cli.data_commands import organ_value
+from organincrement.cli.notes import on_the_side
 from organincrement.contract.plan import DEVICES
 
 Commands = Any
@@ -65,7 +65,7 @@ def _compare(options: argparse.Namespace) -> int:
     with CaseCounter("compare") as counter:
         request = CompareRequest(
             plans=options.plans, dataset=options.dataset, out=options.out, seeds=options.seeds, device=options.device,
-            teacher_row=options.teacher_row, notice=_on_the_side, working=counter.working,
+            teacher_row=options.teacher_row, notice=on_the_side, working=counter.working,
         )  # fmt: skip
         try:
             compared = compare(request)
@@ -111,7 +111,7 @@ def _models_request(options: argparse.Namespace, counter: Any) -> Any:
         raise ValueError(f"--uncertainty: with --model, give one of {', '.join(_KINDS)}")
     merging = MergeRequest(
         out=options.out, inputs=(), order=[number - 1 for number in options.order], resample=options.resample,
-        notice=_on_the_side,
+        notice=on_the_side,
     )  # fmt: skip
     return MergeModelsRequest(
         models=options.model, image=options.image, merging=merging, uncertainty=kinds[0], device=options.device,
@@ -137,7 +137,7 @@ def _request(options: argparse.Namespace, counter: Any) -> Any:
         )  # fmt: skip
     return MergeRequest(
         out=options.out, inputs=inputs, order=[number - 1 for number in options.order], resample=options.resample,
-        notice=_on_the_side, working=lambda part, parts: counter.working(0, 1, options.out.name, part, parts),
+        notice=on_the_side, working=lambda part, parts: counter.working(0, 1, options.out.name, part, parts),
     )  # fmt: skip
 
 
@@ -150,7 +150,3 @@ def _labelled(text: str) -> tuple[Path, dict[str, int]]:
         return Path(path), organ_value(organs)
     except argparse.ArgumentTypeError as error:
         raise ValueError(str(error)) from None
-
-
-def _on_the_side(line: str) -> None:
-    print(line, file=sys.stderr)

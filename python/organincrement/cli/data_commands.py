@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from organincrement.cli.notes import on_the_side
+
 Commands = Any  # argparse has no public name for what add_subparsers returns
 _MAY_BE_VALUE = re.compile("[0-9]{1,6}")
 
@@ -149,7 +151,7 @@ def _export(options: argparse.Namespace) -> None:
             )
         )  # fmt: skip
     for note in done.notes:
-        print(f"note: {note}", file=sys.stderr)
+        on_the_side(f"note: {note}")
     labels = " ".join(f"{name}={value}" for name, value in done.labels.items())
     print(f"{done.folder}: {len(done.cases)} cases of {labels}")
 

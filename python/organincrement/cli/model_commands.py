@@ -1,10 +1,10 @@
 """`segment`, `evaluate`, `audit`, `suggest`."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from organincrement.cli.notes import on_the_side
 from organincrement.contract.plan import DEVICES
 
 Commands = Any
@@ -89,7 +89,7 @@ def _segment(options: argparse.Namespace) -> None:
     with CaseCounter("segment") as counter:
         request = SegmentRequest(
             model=options.model, out=options.out, images=options.images, uncertainty=options.uncertainty,
-            largest_component=options.largest_component, device=options.device, notice=_on_the_side,
+            largest_component=options.largest_component, device=options.device, notice=on_the_side,
             exports=tuple(options.exports), progress=counter, working=counter.working,
         )  # fmt: skip
         for folder in segment(request):
@@ -108,7 +108,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             options.device,
             counter,
             largest_component=options.largest_component,
-            notice=_on_the_side,
+            notice=on_the_side,
             working=counter.working,
         )
     print(f"{'organ':24s} {'n':>3s} {'Dice':>6s} {'HD95 mm':>8s} {'ASSD mm':>8s}")
@@ -127,7 +127,7 @@ def _audit(options: argparse.Namespace) -> None:
         result = audit(
             AuditRequest(
                 teacher=options.teacher, dataset=options.dataset, out=options.out, device=options.device,
-                progress=counter, notice=_on_the_side, working=counter.working,
+                progress=counter, notice=on_the_side, working=counter.working,
             )
         )  # fmt: skip
     if options.json:
@@ -147,11 +147,11 @@ def _suggest(options: argparse.Namespace) -> None:
         suggested = suggest(
             SuggestRequest(
                 model=options.model, images=options.images, count=options.count, out=options.out,
-                device=options.device, progress=counter, notice=_on_the_side, working=counter.working,
+                device=options.device, progress=counter, notice=on_the_side, working=counter.working,
             )
         )  # fmt: skip
     for reason in suggested.left_out:
-        print(f"left out: {reason}", file=sys.stderr)
+        on_the_side(f"left out: {reason}")
     if options.json:
         print(codec.dumps(suggested.suggestions), end="")
         return
@@ -160,10 +160,6 @@ def _suggest(options: argparse.Namespace) -> None:
         print(f"{image.rank:4d} {image.uncertainty:13.2f} {100 * image.coverage_gain:6.1f}  {image.path}")
     if options.out:
         print(options.out / "suggestions.html")
-
-
-def _on_the_side(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -2,15 +2,15 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from organincrement.cli.data_commands import organ_value, organ_values
+from organincrement.cli.notes import on_the_side
 
 Commands = Any
 IMPORTED = (
-    "auto", "organincrement", "nnunet2", "nnunet1", "totalsegmentator", "monai_bundle", "torchscript", "state_dict",
+    "auto", "organincrement", "nnunet2", "nnunet1", "totalsegmentator", "monai", "torchscript", "state-dict",
 )  # fmt: skip
 EXPORTED = ("nnunet2", "monai", "onnx")
 
@@ -77,7 +77,7 @@ def _import(options: argparse.Namespace) -> None:
         confirmed=options.confirm_code,
     )  # fmt: skip
     done = import_model(
-        ImportRequest(path=options.path, out=options.out, format=options.format, options=given, notice=_on_the_side)
+        ImportRequest(path=options.path, out=options.out, format=options.format, options=given, notice=on_the_side)
     )
     if options.json:
         print(json.dumps(done.facts, indent=2))
@@ -124,7 +124,3 @@ def _export(options: argparse.Namespace) -> None:
     for note in done.notes:
         print(f"note: {note}")
     print(done.folder)
-
-
-def _on_the_side(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

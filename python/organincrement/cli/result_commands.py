@@ -1,9 +1,10 @@
 """`results`."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
+
+from organincrement.cli.notes import on_the_side
 
 Commands = Any
 
@@ -34,7 +35,7 @@ def _export(options: argparse.Namespace) -> None:
 
     request = ExportRequest(
         result=options.result, out=options.out, format=options.format, series=options.dicom,
-        other_series=options.other_series, notice=lambda line: print(line, file=sys.stderr),
+        other_series=options.other_series, notice=on_the_side,
     )  # fmt: skip
     for path in export_results(request):
         print(path)

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from organincrement.cli.notes import on_the_side
 from organincrement.contract.plan import DEVICES
 
 Commands = Any
@@ -136,7 +136,7 @@ def _plan(options: argparse.Namespace) -> None:
         old_datasets=options.old_dataset, exemplars=options.exemplars,
         preset=options.preset, merges=_pairs(options.merge), include=options.include, device=options.device,
         overrides={key: _value(value) for key, value in _pairs(options.set).items()},
-        notice=lambda line: print(line, file=sys.stderr),
+        notice=on_the_side,
     )  # fmt: skip
     plan = make_plan(request)
     e = plan.estimate

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from organincrement.contract.errors import ContractError
 from organincrement.contract.model import ModelManifest, TorchScriptHead
@@ -102,8 +103,7 @@ def read_foreign(path: Path, form: str, options: ImportOptions) -> Foreign:
     """
     try:
         foreign = format_module(form).read(path, options)
-        for member in foreign.members:
-            _check_fits(foreign.manifest, member)
+        _check_fits(foreign)
     except (ModelError, ContractError, NetworkError, OSError):
         raise
     except MemoryError:
@@ -117,9 +117,18 @@ def read_foreign(path: Path, form: str, options: ImportOptions) -> Foreign:
     return foreign
 
 
-def _check_fits(manifest: ModelManifest, member: Mapping[str, StoredTensor]) -> None:
+def _check_fits(foreign: Foreign) -> None:
+    """Each member against the one network that is described."""
+    if not foreign.members:
+        return
+    described = foreign.manifest.network
     with torch.device("meta"):
-        network = build_network(manifest.network.kind, manifest.network.args)
+        network = build_network(described.kind, described.args)
+    for member in foreign.members:
+        _check_member(foreign.manifest, network, member)
+
+
+def _check_member(manifest: ModelManifest, network: nn.Module, member: Mapping[str, StoredTensor]) -> None:
     wanted = network.state_dict()
     for name, tensor in member.items():
         if name not in wanted:

@@ -98,22 +98,25 @@ def segment_case(
         (folder / "report.json").unlink(missing_ok=True)  # it comes last, and says that the others are whole
         _write_results(model, image, prediction, folder)
         export_beside(_result(model, image, prediction), request.exports, folder, image_path, request.notice)
-        report = SegmentReport(
-            model=model.manifest.name,
-            model_sha256=model.sha256,
-            input_sha256=input_sha256(image_path),
-            organs=organ_rows(image.with_array(prediction.labels_DHW), prediction.uncertainty_DHW, model.organs),
-            seconds=round(time.monotonic() - started, 2),
-            device=ran_on.description,
-            versions={"organincrement": __version__, "torch": torch.__version__},
-            input_is_dicom=is_dicom(image_path),
-        )
+        seconds = round(time.monotonic() - started, 2)
+        report = _report(model, image.with_array(prediction.labels_DHW), prediction, image_path, ran_on, seconds)
         codec.write(report, folder / "report.json")
     except BaseException:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
+
+
+def _report(
+    model: LoadedModel, labels: Volume, prediction: Prediction, image_path: Path, ran_on: Hardware, seconds: float
+) -> SegmentReport:
+    return SegmentReport(
+        model=model.manifest.name, model_sha256=model.sha256, input_sha256=input_sha256(image_path),
+        organs=organ_rows(labels, prediction.uncertainty_DHW, model.organs), seconds=seconds,
+        device=ran_on.description, versions={"organincrement": __version__, "torch": torch.__version__},
+        input_is_dicom=is_dicom(image_path),
+    )  # fmt: skip
 
 
 def _write_results(model: LoadedModel, image: Volume, prediction: Prediction, folder: Path) -> None:

@@ -11,15 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from foreign_models.nnunet1_folder import CT, Nnunet1
+from foreign_models.nnunet2_reference import resample, starts
 from scipy import ndimage
 from torch import nn
-
-
-def resize(array: np.ndarray, shape: Sequence[int], order: int) -> np.ndarray:
-    """scikit-image's resize."""
-    factors = [new / old for new, old in zip(shape, array.shape, strict=True)]
-    zoomed = ndimage.zoom(array.astype(float), factors, order=order, mode="nearest", grid_mode=True)
-    return np.clip(zoomed, array.min(), array.max())
 
 
 def lowres_axis(spacing: Sequence[float], target: Sequence[float]) -> int | None:
@@ -29,27 +23,6 @@ def lowres_axis(spacing: Sequence[float], target: Sequence[float]) -> int | None
             coarsest = np.flatnonzero(np.array(candidate) == max(candidate))
             return int(coarsest[0]) if len(coarsest) == 1 else None
     return None
-
-
-def resample(array: np.ndarray, shape: Sequence[int], order: int, axis: int | None) -> np.ndarray:
-    """resample_data_or_seg: whole, or slice by slice and then the nearest slice, by a map of coordinates."""
-    if tuple(shape) == array.shape:
-        return array
-    if axis is None:
-        return resize(array, shape, order)
-    in_plane = [n for other, n in enumerate(shape) if other != axis]
-    slices = [resize(plane, in_plane, order) for plane in np.moveaxis(array, axis, 0)]
-    moved = np.moveaxis(np.stack(slices), 0, axis)
-    grid = np.mgrid[tuple(slice(0, n) for n in shape)].astype(float)
-    places = [old / new * (g + 0.5) - 0.5 for g, old, new in zip(grid, moved.shape, shape, strict=True)]
-    return ndimage.map_coordinates(moved, places, order=0, mode="nearest")
-
-
-def starts(size: int, patch: int) -> list[int]:
-    """_compute_steps_for_sliding_window, with a step of a half."""
-    count = int(np.ceil((size - patch) / (patch * 0.5))) + 1
-    apart = (size - patch) / (count - 1) if count > 1 else 0
-    return [int(np.round(apart * i)) for i in range(count)]
 
 
 def of_labels(mask: np.ndarray, shape: Sequence[int], axis: int | None) -> np.ndarray:

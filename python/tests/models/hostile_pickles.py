@@ -75,17 +75,9 @@ def bombs() -> dict[str, bytes]:
         "byte-array": b"\x80\x05\x96" + struct.pack("<Q", 2**60) + b".",
         "huge-number": b"\x80\x02\x8b" + struct.pack("<i", 2**30) + b"\1" * 100 + b".",
         "digits": b"I" + b"9" * 60_000 + b"\n.",
-        "copies": b"c_codecs\nencode\nq\x00"
-        + long_text
-        + b"q\x01S'latin1'\nq\x020"
-        + b"h\x00h\x01h\x02\x86R" * 3000
-        + b".",
-        "byte-arrays": b"c__builtin__\nbytes\nq\x00\x80\x05\x96"
-        + struct.pack("<Q", 2**22)
-        + bytes(2**22)
-        + b"q\x01"
-        + b"h\x00h\x01\x85R" * 1000
-        + b".",
+        "copies": b"c_codecs\nencode\nq\x00%bq\x01S'latin1'\nq\x020%b." % (long_text, b"h\x00h\x01h\x02\x86R" * 3000),
+        "byte-arrays": b"c__builtin__\nbytes\nq\x00\x80\x05\x96%b%bq\x01%b."
+        % (struct.pack("<Q", 2**22), bytes(2**22), b"h\x00h\x01\x85R" * 1000),
         "zeros": b"c__builtin__\nbytearray\nI1000000000000\n\x85R\x85R.",
         "hashes": b"}("
         + b"".join(b"\x8a\x10" + (i * (2**61 - 1)).to_bytes(16, "little") + b"N" for i in range(60_000))

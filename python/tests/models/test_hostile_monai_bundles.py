@@ -94,7 +94,7 @@ CASES = tuple(hostile(Path("x")))
 def refuse(bundle: Path, out: Path, said: str) -> None:
     started = time.monotonic()
     with pytest.raises((ModelError, ContractError), match=said) as refused:
-        import_model(ImportRequest(path=bundle, out=out, format="monai_bundle"))
+        import_model(ImportRequest(path=bundle, out=out, format="monai"))
     assert "\n" not in str(refused.value) and time.monotonic() - started < 5
     assert not out.exists()
 

@@ -26,7 +26,7 @@ def test_it_is_said_whether_a_student_can_start_from_a_bundle(changes, starts, t
     bundle = write_bundle(tmp_path / "bundle", inference(**changes))
     done = import_model(ImportRequest(path=bundle, out=tmp_path / "package"))
     facts = done.facts
-    assert (done.format, facts["can_teach"], facts["can_start_student"]) == ("monai_bundle", True, starts)
+    assert (done.format, facts["can_teach"], facts["can_start_student"]) == ("monai", True, starts)
     assert ("fresh network of the same kind" in facts["why_not"]) is not starts
 
 

@@ -23,9 +23,9 @@ FORMATS: dict[str, str] = {
     "totalsegmentator": "organincrement.models.formats.totalsegmentator",
     "nnunet2": "organincrement.models.formats.nnunet2",
     "nnunet1": "organincrement.models.formats.nnunet1",
-    "monai_bundle": "organincrement.models.formats.monai_bundle",
+    "monai": "organincrement.models.formats.monai_bundle",
     "torchscript": "organincrement.models.formats.torchscript",
-    "state_dict": "organincrement.models.formats.state_dict",
+    "state-dict": "organincrement.models.formats.state_dict",
 }
 
 # What each is, and what it is recognised by, for people.
@@ -34,9 +34,9 @@ LOOKS: dict[str, str] = {
     "totalsegmentator": "a TotalSegmentator weights folder (DatasetNNN_TotalSegmentator_…)",
     "nnunet2": "an nnU-Net v2 results folder (plans.json, dataset.json, fold_0/checkpoint_final.pth)",
     "nnunet1": "an nnU-Net v1 model folder (plans.pkl, fold_0/model_final_checkpoint.model)",
-    "monai_bundle": "a MONAI bundle (configs/metadata.json, models/model.pt)",
+    "monai": "a MONAI bundle (configs/metadata.json, models/model.pt)",
     "torchscript": "a TorchScript program (a zip with code/ and constants.pkl)",
-    "state_dict": "a state dict (.pt, .pth or .safetensors, with --network FILE)",
+    "state-dict": "a state dict (.pt, .pth or .safetensors, with --network FILE)",
 }
 
 
@@ -48,9 +48,9 @@ _TAKEN: dict[str, frozenset[str]] = {
     "totalsegmentator": _OF_NNUNET,
     "nnunet2": _OF_NNUNET,
     "nnunet1": _OF_NNUNET,
-    "monai_bundle": _ANY,
+    "monai": _ANY,
     "torchscript": _ANY | {"network", "spacing_mm"},
-    "state_dict": _ANY | {"network", "spacing_mm"},
+    "state-dict": _ANY | {"network", "spacing_mm"},
 }
 _FLAGS = {"folds": "fold", "labels": "organs", "spacing_mm": "spacing"}
 

@@ -11,17 +11,13 @@ from organincrement.contract.labels import Organ
 from organincrement.contract.model import (
     Head,
     Inference,
-    Metrics,
     ModelManifest,
     Network,
     Preprocessing,
     TrainedOn,
-    Uncertainty,
 )
 from organincrement.models.errors import ModelError
-from organincrement.models.formats.foreign import ImportOptions
-
-_PERTURBATIONS = 6
+from organincrement.models.formats.foreign import NOT_TOLD, ImportOptions, refused_as
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +53,7 @@ def described_manifest(
     path: Path, told: Description, options: ImportOptions, organs: tuple[Organ, ...], network: Network, head: Head
 ) -> ModelManifest:
     """The manifest of a model as described, but for what the user says otherwise. Raises: ModelError in one line."""
-    try:
+    with refused_as(path.name):
         preprocessing = replace(
             told.preprocessing,
             orientation=options.orientation or told.preprocessing.orientation,
@@ -67,12 +63,8 @@ def described_manifest(
         return ModelManifest(
             name=options.name or told.name or path.stem, organs=organs, network=network, head=head,
             preprocessing=preprocessing, inference=told.inference,
-            uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
             trained_on=TrainedOn(
                 modality=next(iter(preprocessing.channels), ""), cases=None, spacing_mm=None, intensity_percentiles={}
             ),
-            lineage=(), metrics=Metrics(validation=(), agreement_with_teacher=(), recommended=True),
-            licence=told.licence, citation=told.citation, weights=(),
+            licence=told.licence, citation=told.citation, **NOT_TOLD,
         )  # fmt: skip
-    except ContractError as error:
-        raise ModelError(f"{path.name}: {error}") from None

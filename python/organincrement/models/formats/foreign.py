@@ -1,14 +1,28 @@
 """What every format's reader is asked, and what it answers: a model of another tool, described in our own terms."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from organincrement.contract.model import ModelManifest, Vector
+from organincrement.contract.errors import ContractError
+from organincrement.contract.model import Metrics, ModelManifest, Uncertainty, Vector
+from organincrement.models.errors import ModelError
+from organincrement.networks.build import build_network
+from organincrement.networks.errors import NetworkError
+from organincrement.networks.sizing import NetworkSpec
+
+# of a manifest, what no other tool's files say
+NOT_TOLD: Mapping[str, Any] = {
+    "uncertainty": Uncertainty(kind="perturbation", perturbations=6),  # arXiv 2103.05227: Q
+    "lineage": (),
+    "metrics": Metrics(validation=(), agreement_with_teacher=(), recommended=True),
+    "weights": (),
+}
 
 
 class StoredTensor(Protocol):
@@ -64,3 +78,26 @@ class Foreign:
     members: tuple[Mapping[str, StoredTensor], ...]
     notes: tuple[str, ...] = ()
     code: bytes | None = None
+
+
+@contextmanager
+def refused_as(where: str) -> Iterator[None]:
+    """What a model's files say and no manifest can hold is refused as theirs. Raises: ModelError in one line."""
+    try:
+        yield
+    except ContractError as error:
+        raise ModelError(f"{where}: {error}") from None
+
+
+def on_meta(spec: NetworkSpec, where: str) -> nn.Module:
+    """A described network without memory for its weights. Raises: ModelError where there is none such."""
+    try:
+        with torch.device("meta"):
+            return build_network(spec.kind, spec.args)
+    except NetworkError as error:
+        raise ModelError(f"{where}: {error}") from None
+
+
+def printable(text: str) -> str:
+    """A stranger's text with nothing in it that a terminal would act on."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -7,6 +7,7 @@ from organincrement.contract.errors import ContractError
 from organincrement.contract.labels import LabelSpace, Organ, check_id
 from organincrement.contract.organs import organ_from_name
 from organincrement.models.errors import ModelError
+from organincrement.models.formats.foreign import printable
 
 MAX_LABELS = 1000
 _LONGEST_NAME = 120
@@ -53,8 +54,7 @@ def _names_by_value(labels: Mapping[str, int], renamed: Mapping[str, int], where
 
 
 def _organ(name: object, value: int) -> Organ:
-    own_name = " ".join(str(name).split())[:_LONGEST_NAME] or f"Label {value}"
-    own_name = "".join(character if character.isprintable() else "?" for character in own_name)
+    own_name = printable(" ".join(str(name).split())[:_LONGEST_NAME] or f"Label {value}")
     try:
         organ = organ_from_name(own_name)
         return replace(organ, id=organ.id if _is_id(organ.id) else f"label_{value}", name=own_name)

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from organincrement.contract.errors import ContractError
-from organincrement.contract.model import Metrics, ModelManifest, Network, SoftmaxHead, TrainedOn, Uncertainty
+from organincrement.contract.model import ModelManifest, Network, SoftmaxHead, TrainedOn
 from organincrement.models.errors import ModelError
-from organincrement.models.formats.foreign import Foreign, ImportOptions
+from organincrement.models.formats.foreign import NOT_TOLD, Foreign, ImportOptions, on_meta, printable, refused_as
 from organincrement.models.formats.label_organs import label_organs
 from organincrement.models.formats.monai_answers import with_answers
 from organincrement.models.formats.monai_config import TARGET, Config, walked
@@ -24,11 +22,9 @@ from organincrement.models.formats.monai_transforms import preprocessing_of, sho
 from organincrement.models.formats.nnunet2_plans import modality_called
 from organincrement.models.formats.stated import Stated, shown
 from organincrement.models.torch_file import LazyTensor, read_torch_file, weights_of
-from organincrement.networks.build import build_network, count_parameters
-from organincrement.networks.errors import NetworkError
-from organincrement.networks.sizing import NetworkSpec, patch_multiple
+from organincrement.networks.build import count_parameters
+from organincrement.networks.sizing import patch_multiple
 
-_PERTURBATIONS = 6
 _PREFIXES = ("module.", "_orig_mod.")  # of networks that were trained in parallel, or compiled
 _NESTED = ("model", "state_dict", "network", "net")
 _COARSER = ("deep_supervision_heads.", "super_head.")  # of DynUNet, which only training asks
@@ -56,21 +52,17 @@ def read(path: Path, options: ImportOptions) -> Foreign:
     spec = network_of(config)
     if spec.args["out_channels"] != 1 + len(organs):
         raise config.refuse("network_def", f"has {spec.args['out_channels']} outputs, and {1 + len(organs)} are named")
-    network, multiple = _on_meta(spec, config.where), patch_multiple(spec)
+    network, multiple = on_meta(spec, f"{config.where}: network_def"), patch_multiple(spec)
     if any(edge % by for edge, by in zip(inference.patch, multiple, strict=True)):
         raise config.refuse("inferer", f"roi_size {list(inference.patch)} should be multiples of {list(multiple)}")
-    try:
+    with refused_as(bundle.name):
         manifest = ModelManifest(
             name=options.name or _line(metadata, "name", bundle.name)[:80], organs=organs,
             network=Network(kind=spec.kind, args=spec.args, parameters=count_parameters(network)), head=SoftmaxHead(),
             preprocessing=preprocessing, inference=inference,
-            uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
             trained_on=TrainedOn(modality=modality, cases=None, spacing_mm=None, intensity_percentiles={}),
-            lineage=(), metrics=Metrics(validation=(), agreement_with_teacher=(), recommended=True),
-            licence=_line(metadata, "license") or _line(metadata, "licence"), citation=_citation(metadata), weights=(),
+            licence=_line(metadata, "license") or _line(metadata, "licence"), citation=_citation(metadata), **NOT_TOLD,
         )  # fmt: skip
-    except ContractError as error:
-        raise ModelError(f"{bundle.name}: {error}") from None
     return Foreign(
         manifest=manifest, members=(_Member(_member(bundle, config, network), bundle),), notes=_notes(manifest, config)
     )
@@ -109,14 +101,6 @@ def _modality(metadata: Config, options: ImportOptions) -> str:
     if image.number("num_channels", 1) != 1:
         raise image.refuse("num_channels", "is not 1; only models of one channel can be imported")
     return options.modality or modality_called(image.text("modality", "CT"))
-
-
-def _on_meta(spec: NetworkSpec, where: str) -> nn.Module:
-    try:
-        with torch.device("meta"):
-            return build_network(spec.kind, spec.args)
-    except NetworkError as error:
-        raise ModelError(f"{where}: network_def: {error}") from None
 
 
 def _weights_file(config: Config) -> str:
@@ -169,7 +153,7 @@ def _member(bundle: Bundle, config: Config, network: nn.Module) -> dict[str, Laz
 def _line(metadata: Config, key: str, default: str = "") -> str:
     value = metadata.values.get(key)
     line = " ".join(value.split())[:200] if isinstance(value, str) else default
-    return "".join(character if character.isprintable() else "?" for character in line)
+    return printable(line)
 
 
 def _citation(metadata: Config) -> str:

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from organincrement.contract.errors import ContractError
-from organincrement.contract.model import Metrics, ModelManifest, Network, SoftmaxHead, Uncertainty
+from organincrement.contract.model import ModelManifest, Network, SoftmaxHead
 from organincrement.models.errors import ModelError
-from organincrement.models.formats.foreign import Foreign, ImportOptions
+from organincrement.models.formats.foreign import NOT_TOLD, Foreign, ImportOptions, on_meta, printable, refused_as
 from organincrement.models.formats.label_organs import label_organs
+from organincrement.models.formats.nnunet import CITATION, of_its_answers
 from organincrement.models.formats.nnunet1_folder import CASCADE, Folder1, find_folder, looks_like
 from organincrement.models.formats.nnunet1_plans import (
     inference_of,
@@ -31,12 +29,9 @@ from organincrement.models.formats.nnunet1_plans import (
 from organincrement.models.formats.nnunet1_weights import Weights1
 from organincrement.models.formats.stated import Stated
 from organincrement.models.torch_file import read_torch_file
-from organincrement.networks.build import build_network, count_parameters
-from organincrement.networks.errors import NetworkError
+from organincrement.networks.build import count_parameters
 from organincrement.networks.sizing import NetworkSpec
 
-_PERTURBATIONS = 6
-_CITATION = "F. Isensee et al.: nnU-Net. Nature Methods 18 (2021) 203–211"
 # trainers whose networks or labels are of another kind, by a part of their names
 _OTHER_NETWORKS = (
     "Cascade", "Regions", "Resenc", "ResencUNet", "_GN", "_FRN", "GeLU", "Mish", "convReLUIN", "convlReLUIN"
@@ -80,19 +75,16 @@ def read(path: Path, options: ImportOptions) -> Foreign:
     members = [_weights(file) for file in folder.checkpoints]
     spec = _network(members, len(organs), trainer)
     mirrors = not any(part in trainer for part in _WITHOUT_MIRRORS)
-    try:
+    parameters = count_parameters(on_meta(spec, folder.path.name))
+    with refused_as(folder.path.name):
         manifest = ModelManifest(
             name=options.name or _name(folder, stage), organs=organs,
-            network=Network(kind=spec.kind, args=spec.args, parameters=_parameters(spec, folder)), head=SoftmaxHead(),
+            network=Network(kind=spec.kind, args=spec.args, parameters=parameters), head=SoftmaxHead(),
             preprocessing=preprocessing_of(plans, stage, modality, options),
             inference=inference_of(stage, mirrors=mirrors),
-            uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
-            trained_on=trained_on(plans, modality), lineage=(),
-            metrics=Metrics(validation=(), agreement_with_teacher=(), recommended=True),
-            licence=_line(dataset, "licence"), citation=_CITATION, weights=(),
+            trained_on=trained_on(plans, modality), citation=CITATION,
+            licence=dataset.line("licence") if dataset is not None else "", **NOT_TOLD,
         )  # fmt: skip
-    except ContractError as error:
-        raise ModelError(f"{folder.path.name}: {error}") from None
     return Foreign(
         manifest=manifest, members=tuple(member.member() for member in members),
         notes=_notes(folder, manifest, trainer, dataset is not None),
@@ -147,33 +139,17 @@ def _network(members: list[Weights1], organs: int, trainer: str) -> NetworkSpec:
     return spec
 
 
-def _parameters(spec: NetworkSpec, folder: Folder1) -> int:
-    try:
-        with torch.device("meta"):
-            return count_parameters(build_network(spec.kind, spec.args))
-    except NetworkError as error:
-        raise ModelError(f"{folder.path.name}: {error}") from None
-
-
 def _name(folder: Folder1, stage: Stated) -> str:
     flat = len(stage.whole("patch_size")) == 2
     name = f"{folder.task}-{folder.configuration or ('2d' if flat else '3d')}"
-    return "".join(character if character.isprintable() else "?" for character in name)[:80]
-
-
-def _line(dataset: Stated | None, key: str) -> str:
-    value = dataset.values.get(key) if dataset is not None else None
-    return " ".join(value.split())[:200] if isinstance(value, str) else ""
+    return printable(name)[:80]
 
 
 def _notes(folder: Folder1, manifest: ModelManifest, trainer: str, has_names: bool) -> tuple[str, ...]:
     notes = list(folder.notes)
     if not has_names:
         notes.append("its files do not name its organs: say what they are, with --organs liver=1 for class_1 and so on")
-    if manifest.preprocessing.orientation == "stored":
-        notes.append("axes of scans are taken as their files store them, as nnU-Net does; --orientation LPS turns them")
-    if manifest.inference.mirror_axes and manifest.label_space.has_laterality:
-        notes.append("it answers mirrored copies as well, as it was trained, although some organs have a side")
+    notes += of_its_answers(manifest)
     if (folder.path / "postprocessing.json").is_file():
         notes.append("postprocessing.json, by which nnU-Net v1 may drop small pieces of an organ, is not followed")
     if trainer not in _USUAL:

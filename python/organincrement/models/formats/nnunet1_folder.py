@@ -7,11 +7,18 @@ from pathlib import Path
 
 from organincrement.models.errors import ModelError
 from organincrement.models.formats.foreign import ImportOptions
+from organincrement.models.formats.nnunet import (
+    MOST_ENTRIES,
+    all_found,
+    any_found,
+    of_several_folds,
+    subfolders,
+    the_only,
+)
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
 CHECKPOINTS = ("model_final_checkpoint", "model_best", "model_latest")
 CASCADE = "3d_cascade_fullres"
-_MOST_ENTRIES = 1000
 _DEEPEST = 3  # nnUNet/3d_fullres/Task006_Lung/nnUNetTrainerV2__nnUNetPlansv2.1
 
 
@@ -38,28 +45,17 @@ class Folder1:
 
 def looks_like(path: Path) -> bool:
     """Whether a path is, holds, or lies in a model folder, whole or half copied; never raises."""
-    try:
-        return bool(_model_folders(path))
-    except (OSError, ValueError):
-        return False
+    return any_found(path, _model_folders)
 
 
 def find_folder(path: Path, options: ImportOptions) -> Folder1:
     """The model that is meant. Raises: ModelError naming the file that is missing, or what to choose from."""
-    try:
-        folders = _model_folders(path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path.name}: cannot be read ({error.__class__.__name__}); try again") from None
-    if not folders:
-        raise ModelError(f"{path.name}: holds no plans.pkl and no fold_0; give the folder of a trained nnU-Net v1")
+    nothing = "holds no plans.pkl and no fold_0; give the folder of a trained nnU-Net v1"
+    folders = all_found(path, _model_folders, nothing)
     if len(folders) > 1 and options.configuration:
         folders = [folder for folder in folders if configuration_of(folder) == options.configuration]
-    if len(folders) != 1:
-        there = ", ".join("/".join(folder.parts[-3:]) for folder in folders) or "none of that configuration"
-        raise ModelError(
-            f"{path.name}: holds several models ({there}); choose with --configuration, or give one folder"
-        )
-    folder, named = folders[0], configuration_of(folders[0])
+    folder = the_only(path, folders, lambda folder: "/".join(folder.parts[-3:]))
+    named = configuration_of(folder)
     if named and options.configuration not in (None, named):
         raise ModelError(f"{folder.name}: is of configuration {named}, not {options.configuration}")
     folds = _folds(folder, path, options)
@@ -69,10 +65,8 @@ def find_folder(path: Path, options: ImportOptions) -> Folder1:
             raise ModelError(
                 f"{folder.name}/{fold.name}/{name}.model is missing; copy it again, or choose folds with --fold"
             )
-    if len(folds) > 1:
-        notes.append(f"an ensemble of {len(folds)} folds: each scan takes {len(folds)} times as long")
     return Folder1(
-        path=folder, configuration=named or options.configuration, notes=tuple(notes),
+        path=folder, configuration=named or options.configuration, notes=(*notes, *of_several_folds(len(folds))),
         checkpoints=tuple(fold / f"{name}.model" for fold in folds),
     )  # fmt: skip
 
@@ -93,15 +87,8 @@ def _model_folders(path: Path) -> list[Path]:
         found = [folder for folder in level if _is_model(folder)]
         if found:
             return found
-        level = [inner for folder in level for inner in _folders(folder)][:_MOST_ENTRIES]
+        level = [inner for folder in level for inner in subfolders(folder)][:MOST_ENTRIES]
     return []
-
-
-def _folders(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return []
-    entries = sorted(entry for entry, _ in zip(path.iterdir(), range(_MOST_ENTRIES), strict=False))
-    return [entry for entry in entries if entry.is_dir()]
 
 
 def _is_fold(path: Path) -> bool:
@@ -113,7 +100,7 @@ def _is_model(path: Path) -> bool:
     if not path.is_dir():
         return False
     plans = (path / "plans.pkl").is_file() and (path.name.startswith("nnUNetTrainer") or "__nnUNetPlans" in path.name)
-    return plans or any(_is_fold(fold) and any(fold.glob("*.model")) for fold in _folders(path))
+    return plans or any(_is_fold(fold) and any(fold.glob("*.model")) for fold in subfolders(path))
 
 
 def _folds(folder: Path, path: Path, options: ImportOptions) -> Sequence[Path]:
@@ -127,10 +114,10 @@ def _folds(folder: Path, path: Path, options: ImportOptions) -> Sequence[Path]:
         named = [folder / (name if name == "all" else f"fold_{name}") for name in names]
         for fold in named:
             if not _is_fold(fold) or not fold.is_dir():
-                there = ", ".join(f.name for f in _folders(folder) if _is_fold(f)) or "none"
+                there = ", ".join(f.name for f in subfolders(folder) if _is_fold(f)) or "none"
                 raise ModelError(f"{folder.name}/{fold.name} is missing; there are: {there}")
         return list(dict.fromkeys(named))
-    folds = [fold for fold in _folders(folder) if _is_fold(fold)]
+    folds = [fold for fold in subfolders(folder) if _is_fold(fold)]
     numbered = sorted((fold for fold in folds if fold.name != "all"), key=lambda fold: int(fold.name[5:]))
     if not folds:
         raise ModelError(f"{folder.name}/fold_0/{CHECKPOINTS[0]}.model is missing; copy the whole folder again")

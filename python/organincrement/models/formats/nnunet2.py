@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from organincrement.contract.errors import ContractError
-from organincrement.contract.model import Metrics, ModelManifest, Network, SoftmaxHead, Uncertainty
+from organincrement.contract.model import ModelManifest, Network, SoftmaxHead
 from organincrement.models.errors import ModelError
-from organincrement.models.formats.foreign import Foreign, ImportOptions
+from organincrement.models.formats.foreign import NOT_TOLD, Foreign, ImportOptions, on_meta, printable, refused_as
 from organincrement.models.formats.label_organs import label_organs
+from organincrement.models.formats.nnunet import CITATION, of_its_answers
 from organincrement.models.formats.nnunet2_folder import Folder, find_folder, looks_like
 from organincrement.models.formats.nnunet2_network import network_of
 from organincrement.models.formats.nnunet2_plans import (
@@ -29,13 +28,9 @@ from organincrement.models.formats.nnunet2_plans import (
 )
 from organincrement.models.formats.stated import Stated, shown
 from organincrement.models.torch_file import LazyTensor, read_torch_file
-from organincrement.networks.build import build_network, count_parameters
-from organincrement.networks.errors import NetworkError
-from organincrement.networks.sizing import NetworkSpec
+from organincrement.networks.build import count_parameters
 
-_PERTURBATIONS = 6
 _PREFIXES = ("module.", "_orig_mod.")  # of networks that were trained in parallel, or compiled
-_CITATION = "F. Isensee et al.: nnU-Net. Nature Methods 18 (2021) 203–211"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,23 +62,19 @@ def read(path: Path, options: ImportOptions) -> Foreign:
     organs = label_organs(labels, options.labels, f"{folder.path.name}/dataset.json")
     batch_norm = any(name.endswith(".running_mean") for name in checkpoints[0].weights)
     spec = network_of(configuration, 1, 1 + len(organs), batch_norm=batch_norm)
-    network = _on_meta(spec, configuration.where)
+    network = on_meta(spec, configuration.where)
     first = checkpoints[0]
-    try:
+    with refused_as(folder.path.name):
         manifest = ModelManifest(
             name=options.name or _name(plans, folder, configuration), organs=organs,
             network=Network(kind=spec.kind, args=spec.args, parameters=count_parameters(network)), head=SoftmaxHead(),
             preprocessing=preprocessing_of(plans, configuration, modality, options),
             inference=inference_of(configuration, first.mirror_axes),
-            uncertainty=Uncertainty(kind="perturbation", perturbations=_PERTURBATIONS),
             trained_on=trained_on(
                 plans, dataset, Stated.read(fingerprint) if fingerprint.is_file() else None, modality
             ),
-            lineage=(), metrics=Metrics(validation=(), agreement_with_teacher=(), recommended=True),
-            licence=_line(dataset, "licence") or _line(dataset, "license"), citation=_CITATION, weights=(),
+            licence=dataset.line("licence") or dataset.line("license"), citation=CITATION, **NOT_TOLD,
         )  # fmt: skip
-    except ContractError as error:
-        raise ModelError(f"{folder.path.name}: {error}") from None
     members = tuple(member(checkpoint, network) for checkpoint in checkpoints)
     return Foreign(manifest=manifest, members=members, notes=_notes(folder, manifest, first, fingerprint.is_file()))
 
@@ -126,14 +117,6 @@ def _configuration_name(plans: Stated, checkpoints: list[Checkpoint], options: I
     return asked or there[0]
 
 
-def _on_meta(spec: NetworkSpec, where: str) -> nn.Module:
-    try:
-        with torch.device("meta"):
-            return build_network(spec.kind, spec.args)
-    except NetworkError as error:
-        raise ModelError(f"{where}: {error}") from None
-
-
 def member(checkpoint: Checkpoint, network: nn.Module) -> dict[str, LazyTensor]:
     """The weights under the first of their names in our network; those of slices get a depth of one.
 
@@ -172,20 +155,11 @@ def _shaped(stored: LazyTensor, shape: tuple[int, ...], where: str) -> LazyTenso
 def _name(plans: Stated, folder: Folder, configuration: Stated) -> str:
     dataset = plans.text("dataset_name", folder.path.name)
     name = f"{dataset}-{configuration.where.rpartition(' ')[2]}"
-    return "".join(character if character.isprintable() else "?" for character in name)[:80]
-
-
-def _line(dataset: Stated, key: str) -> str:
-    value = dataset.values.get(key)
-    return " ".join(value.split())[:200] if isinstance(value, str) else ""
+    return printable(name)[:80]
 
 
 def _notes(folder: Folder, manifest: ModelManifest, first: Checkpoint, has_fingerprint: bool) -> tuple[str, ...]:
-    notes = list(folder.notes)
-    if manifest.preprocessing.orientation == "stored":
-        notes.append("axes of scans are taken as their files store them, as nnU-Net does; --orientation LPS turns them")
-    if manifest.inference.mirror_axes and manifest.label_space.has_laterality:
-        notes.append("it answers mirrored copies as well, as it was trained, although some organs have a side")
+    notes = [*folder.notes, *of_its_answers(manifest)]
     if not has_fingerprint:
         notes.append("dataset_fingerprint.json is missing: the spacings of its training scans are not known")
     if not first.trainer.startswith("nnUNetTrainer"):

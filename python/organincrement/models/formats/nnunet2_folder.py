@@ -7,10 +7,10 @@ from pathlib import Path
 
 from organincrement.models.errors import ModelError
 from organincrement.models.formats.foreign import ImportOptions
+from organincrement.models.formats.nnunet import all_found, any_found, of_several_folds, subfolders, the_only
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth")
 NEEDED = ("plans.json", "dataset.json")
-_MOST_ENTRIES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,28 +24,16 @@ class Folder:
 
 def looks_like(path: Path) -> bool:
     """Whether a path is, holds, or lies in a model folder, whole or half copied; never raises."""
-    try:
-        return bool(_model_folders(path))
-    except (OSError, ValueError):
-        return False
+    return any_found(path, _model_folders)
 
 
 def find_folder(path: Path, options: ImportOptions) -> Folder:
     """The model that is meant. Raises: ModelError naming the file that is missing, or what to choose from."""
-    try:
-        folders = _model_folders(path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path.name}: cannot be read ({error.__class__.__name__}); try again") from None
-    if not folders:
-        raise ModelError(f"{path.name}: holds no plans.json and no fold_0; give the folder of a trained nnU-Net v2")
+    nothing = "holds no plans.json and no fold_0; give the folder of a trained nnU-Net v2"
+    folders = all_found(path, _model_folders, nothing)
     if len(folders) > 1 and options.configuration:
         folders = [folder for folder in folders if folder.name.rpartition("__")[2] == options.configuration]
-    if len(folders) != 1:
-        there = ", ".join(folder.name for folder in folders) or "none of that configuration"
-        raise ModelError(
-            f"{path.name}: holds several models ({there}); choose with --configuration, or give one folder"
-        )
-    folder = folders[0]
+    folder = the_only(path, folders, lambda folder: folder.name)
     for name in NEEDED:
         if not (folder / name).is_file():
             raise ModelError(f"{folder.name}/{name} is missing; copy the whole folder again")
@@ -61,18 +49,11 @@ def _model_folders(path: Path) -> list[Path]:
         return [path.parent]
     if _is_model(path):
         return [path]
-    inside = _folders(path)
+    inside = subfolders(path)
     found = [folder for folder in inside if _is_model(folder)]
     if not found:  # nnUNet_results, or a dataset's folder inside another
-        found = [deeper for folder in inside for deeper in _folders(folder) if _is_model(deeper)]
+        found = [deeper for folder in inside for deeper in subfolders(folder) if _is_model(deeper)]
     return found
-
-
-def _folders(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return []
-    entries = sorted(entry for entry, _ in zip(path.iterdir(), range(_MOST_ENTRIES), strict=False))
-    return [entry for entry in entries if entry.is_dir()]
 
 
 def _is_fold(path: Path) -> bool:
@@ -102,8 +83,7 @@ def _with_checkpoints(folder: Path, path: Path, options: ImportOptions) -> Folde
     for fold in folds:
         if not (fold / name).is_file():
             raise ModelError(f"{folder.name}/{fold.name}/{name} is missing; copy it again, or choose folds with --fold")
-    if len(folds) > 1:
-        notes.append(f"an ensemble of {len(folds)} folds: each scan takes {len(folds)} times as long")
+    notes += of_several_folds(len(folds))
     return Folder(path=folder, checkpoints=tuple(fold / name for fold in folds), notes=tuple(notes))
 
 
@@ -116,10 +96,10 @@ def _folds(folder: Path, path: Path, options: ImportOptions) -> Sequence[Path]:
         named = [folder / f"fold_{str(fold).removeprefix('fold_')}" for fold in asked]
         for fold in named:
             if not _is_fold(fold) or not fold.is_dir():
-                there = ", ".join(sorted(f.name for f in _folders(folder) if _is_fold(f))) or "none"
+                there = ", ".join(sorted(f.name for f in subfolders(folder) if _is_fold(f))) or "none"
                 raise ModelError(f"{folder.name}/{fold.name} is missing; there are: {there}")
         return list(dict.fromkeys(named))
-    folds = [fold for fold in _folders(folder) if _is_fold(fold)]
+    folds = [fold for fold in subfolders(folder) if _is_fold(fold)]
     numbered = sorted((fold for fold in folds if fold.name != "fold_all"), key=lambda fold: int(fold.name[5:]))
     found = numbered or folds
     if not found:

@@ -15,19 +15,17 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from organincrement.contract.model import Network, SoftmaxHead
 from organincrement.models.errors import ModelError, MoreNeededError
 from organincrement.models.formats.described import described_manifest, read_description
-from organincrement.models.formats.foreign import Foreign, ImportOptions
+from organincrement.models.formats.foreign import Foreign, ImportOptions, on_meta
 from organincrement.models.formats.inferred_network import assumed_of, inferred_network, open_question
 from organincrement.models.formats.label_organs import label_organs
 from organincrement.models.package import first_names
 from organincrement.models.torch_file import LazyTensor, read_safetensors, read_torch_file, weights_of
-from organincrement.networks.build import build_network, count_parameters
-from organincrement.networks.errors import NetworkError
+from organincrement.networks.build import count_parameters
 from organincrement.networks.sizing import NetworkSpec
 
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
@@ -70,7 +68,7 @@ def read(path: Path, options: ImportOptions) -> Foreign:
         )
     else:
         notes = (f"{spec.kind} was inferred from the weights' shapes; taken for granted: {assumed_of(spec.kind)}",)
-    network = _on_meta(spec, path.name if told is None else options.network.name)
+    network = on_meta(spec, path.name if told is None else options.network.name)
     member, unused = _placed(weights, network, path.name)
     organs = label_organs(description.labels, options.labels, options.network.name)
     _check_channels(spec, len(organs), options.network.name)
@@ -108,14 +106,6 @@ def _asked(spec: NetworkSpec | None) -> str:
 
 def _shown(spec: NetworkSpec) -> str:
     return json.dumps({"kind": spec.kind, "args": dict(spec.args)}, separators=(", ", ": "))
-
-
-def _on_meta(spec: NetworkSpec, where: str) -> nn.Module:
-    try:
-        with torch.device("meta"):
-            return build_network(spec.kind, spec.args)
-    except NetworkError as error:
-        raise ModelError(f"{where}: {error}") from None
 
 
 def _placed(weights: Mapping[str, LazyTensor], network: nn.Module, where: str) -> tuple[dict[str, LazyTensor], int]:

@@ -12,6 +12,7 @@ from organincrement.contract.files import read_bytes
 from organincrement.models.errors import ModelError
 
 _MOST_BYTES = 64 * 2**20
+_LONGEST_LINE = 200
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Stated:
         if key not in self:
             raise self.refuse(key, "is missing; get the file again")
         return self.values[key]
+
+    def line(self, key: str) -> str:
+        """Text as one line, which may be long or missing: its beginning, or nothing."""
+        value = self.values.get(key)
+        return " ".join(value.split())[:_LONGEST_LINE] if isinstance(value, str) else ""
 
     def part(self, key: str) -> "Stated":
         """An object inside."""

@@ -25,6 +25,7 @@ from organincrement.models.errors import ModelError
 from organincrement.models.formats import nnunet2
 from organincrement.models.formats.foreign import Foreign, ImportOptions, StoredTensor
 from organincrement.models.formats.label_organs import label_organs
+from organincrement.models.formats.nnunet import subfolders
 from organincrement.models.formats.totalsegmentator_tasks import CODES, TASKS, Task
 from organincrement.models.formats.totalsegmentator_windows import shared_window
 from organincrement.networks.side_by_side import beside, part_name
@@ -32,7 +33,6 @@ from organincrement.networks.sizing import NetworkSpec
 
 _DATASET = re.compile(r"Dataset([0-9]{3})_\w+")
 _NUMBERS = {number for task in TASKS.values() for number in task.parts}
-_MOST_ENTRIES = 1000
 _DEEPEST = 3  # Dataset291_TotalSegmentator_…/nnUNetTrainer…/fold_0/checkpoint_final.pth
 _CITATION = "J. Wasserthal et al.: TotalSegmentator. Radiology: Artificial Intelligence 5 (2023) e230024"
 _LICENCE = "Apache-2.0"  # of the weights of the tasks that are open to all, which are those of the table
@@ -51,7 +51,7 @@ class _Chosen:
 def recognise(path: Path) -> bool:
     """The folder of one of TotalSegmentator's data sets, one that holds such, or what lies in one."""
     try:
-        return _around(path) is not None or any(_is_ours(folder) for folder in _folders(path))
+        return _around(path) is not None or any(_is_ours(folder) for folder in subfolders(path))
     except (OSError, ValueError):
         return False
 
@@ -81,13 +81,6 @@ def read(path: Path, options: ImportOptions) -> Foreign:
         citation=_CITATION, licence=first.licence or (_LICENCE if chosen.known else ""),
     )  # fmt: skip
     return Foreign(manifest=manifest, members=(_member(parts),), notes=_notes(chosen, task))
-
-
-def _folders(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return []
-    entries = sorted(entry for entry, _ in zip(path.iterdir(), range(_MOST_ENTRIES), strict=False))
-    return [entry for entry in entries if entry.is_dir()]
 
 
 def _around(path: Path) -> Path | None:
@@ -146,7 +139,7 @@ def _numbered(path: Path) -> dict[int, Path]:
     Raises: ModelError where the tool's own is there twice.
     """
     there: dict[int, Path] = {}
-    for folder in _folders(path):
+    for folder in subfolders(path):
         number = _number(folder)
         if number is None or (number in _NUMBERS and not _is_ours(folder)):
             continue
