@@ -46,7 +46,7 @@ fuzz: $(READY)
 	cd python && ../$(BIN)/python -m fuzz images --mutants 10000 && ../$(BIN)/python -m fuzz kills --runs 200
 
 bench: $(READY)
-	cd python && ../$(BIN)/python -m benchmarks
+	cd python && ../$(BIN)/python -m benchmarks.speed
 
 # beside stock nnU-Net and MONAI, in an environment of their own: once a day or on request, half an hour on two cores
 parity: $(PARITY_READY)

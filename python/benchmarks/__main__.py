@@ -1,4 +1,4 @@
-"""`make bench` lists the studies: each takes its own inputs."""
+"""The studies: each takes its own inputs. `make bench` runs `speed`."""
 
 print(
     "\n".join(
