@@ -68,7 +68,8 @@ def _other_spacing(teacher: ModelManifest, scans: Sequence[ScanGrid], dataset: s
     seen = _times(in_array_order(known.median if known else teacher.preprocessing.spacing_mm, teacher))
     return [
         f"{dataset}: its voxels are {_times((d, h, w))} mm (median), those of teacher '{teacher.name}' {seen} mm: "
-        "scans are resampled to the teacher's: finer detail is lost, coarser slices are filled in; check first whether they fit (audit)"
+        "scans are resampled to the teacher's: finer detail is lost, coarser slices are filled in; check whether they "
+        "fit (audit)"
     ]
 
 
