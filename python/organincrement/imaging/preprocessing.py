@@ -28,9 +28,9 @@ Box = tuple[slice, slice, slice]
 class NetworkGrid:
     """A scan as the network sees it, axes in the model's order.
 
-    image_DHW: float32, what the windows cover, widened to the patch. offset: of its first voxel in the full grid
-    (negative where it was widened beyond). inside: the part of the full grid where the network's answer counts; around
-    it is background. full_shape: of the uncropped network grid. place: the part of the scan that
+    image_DHW: float32, what the windows cover, padded to the patch. offset: of its first voxel in the full grid, which
+    may lie before it. inside: the part of the full grid that it shows, where the network's answer counts; around it is
+    background. full_shape: of the uncropped network grid. place: the part of the scan that
     this grid is of; output_shape: its shape. scan_shape: of the scan itself. apart: the axis along which the output
     takes the nearest slice. steps: how far the scan's voxels lie apart in those of this grid, the first on the first;
     None: the two have the same edges.
@@ -53,19 +53,15 @@ def to_network_grid(image: Volume, preprocessing: Preprocessing, *, minimum_shap
     scan = _on_grid(image, preprocessing, rules)
     full = scan.image_DHW
     low, high = tissue_box(full) if rules.region == "tissue" else _ends(scan.box)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     short = [max(0, m - (b - a)) for m, a, b in zip(minimum_shape, low, high, strict=True)]
-    start = [a - s // 2 for a, s in zip(low, short, strict=True)]
-    if rules.region == "tissue":
-        start = [_slide(*where) for where in zip(start, low, high, short, full.shape, strict=True)]
-    stop = [o + (b - a) + s for o, a, b, s in zip(start, low, high, short, strict=True)]
-    pad = [(max(0, -o), max(0, e - n)) for o, e, n in zip(start, stop, full.shape, strict=True)]
-    inside_grid = tuple(slice(max(0, o), min(e, n)) for o, e, n in zip(start, stop, full.shape, strict=True))
     beyond = float(full.min()) if rules.padding == "lowest" else 0.0
-    widened = np.pad(full[inside_grid], pad, constant_values=beyond)
-    counts = scan.box if rules.region == "nonzero-on-grid" else inside_grid
+    # in the middle, and nothing of the scan around it: so the training has it, which says nothing of what lies there
+    padded = np.pad(full[box], [(s // 2, s - s // 2) for s in short], constant_values=beyond)
     back = (scan.spacing_mm, scan.target_mm) if rules.back_by_scan else (scan.target_mm, scan.spacing_mm)
     return NetworkGrid(
-        image_DHW=np.ascontiguousarray(widened), offset=tuple(map(int, start)), inside=counts, full_shape=full.shape,  # type: ignore[arg-type]
+        image_DHW=np.ascontiguousarray(padded), inside=box, full_shape=full.shape,  # type: ignore[arg-type]
+        offset=tuple(int(a) - s // 2 for a, s in zip(low, short, strict=True)),  # type: ignore[arg-type]
         output_shape=tuple(s.stop - s.start for s in scan.place), place=scan.place, scan_shape=scan.shape,  # type: ignore[arg-type]
         apart=axis_apart(*back, _separate_above(preprocessing, rules)),
         steps=_steps(scan.target_mm, scan.spacing_mm, rules),
@@ -80,13 +76,6 @@ def _separate_above(preprocessing: Preprocessing, rules: Convention) -> float | 
 
 def _ends(box: Box) -> tuple[np.ndarray, np.ndarray]:
     return np.array([s.start for s in box]), np.array([s.stop for s in box])
-
-
-def _slide(start: int, low: int, high: int, short: int, size: int) -> int:
-    """Widen into the scan where there is room, so that padding is the exception."""
-    if high - low + short > size:
-        return -((high - low + short - size) // 2)
-    return min(max(start, 0), size - (high - low + short))
 
 
 def preprocess_pair(image: Volume, labels: Volume, preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from organincrement.contract.channels import ChannelGroup, channel_groups
@@ -11,7 +12,7 @@ from organincrement.contract.labels import LabelTransition
 from organincrement.contract.model import Head, ModelManifest, MultiHead, OrganHead, SoftmaxHead, TorchScriptHead
 from organincrement.losses.alignment import group_channels
 from organincrement.losses.heads import head_terms
-from organincrement.losses.overlap import soft_dice_loss
+from organincrement.losses.overlap import soft_dice_loss, soft_dice_of
 from organincrement.methods.protocol import (
     Batch,
     Citation,
@@ -45,7 +46,7 @@ HEADS_PRESETS = {
     "practical": Preset(recipe=FROM_TEACHER),
     "paper": Preset(
         recipe=PAPER_HEADS,
-        settings={"new_dice_weight": 0.0},
+        settings={"new_dice_weight": 0.0, "old_dice_weight": 0.0},
         note="the paper's loss, batch and epochs; optimiser and rate, which it does not give, are ours",
     ),
 }
@@ -57,6 +58,7 @@ class HeadsConfig:
 
     alpha: float = setting(0.5, "weight of the new organs' cross entropy; the distillation has the rest", low=0, high=1)
     new_dice_weight: float = setting(1.0, "weight of a soft Dice of the new organs (ours)", low=0)
+    old_dice_weight: float = setting(1.0, "weight of a soft Dice with the teacher's organs (ours)", low=0)
 
 
 class IncrementalHeads(ContinualMethod):
@@ -107,14 +109,17 @@ class IncrementalHeads(ContinualMethod):
         return append(self.teacher.spec, state, kept, new_channels).to(self.inputs.device)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
-        """Eq. 1, and a soft Dice of the new organs where it weighs anything; of exemplars the distillation alone."""
+        """Eq. 1, and soft Dice terms where their weights are not 0; of exemplars what concerns the old heads alone."""
         z_teacher, z = self.teacher.logits(batch.image_BCDHW), student(batch.image_BCDHW).float()
-        log_y_new = _of(self.new_group, z)
+        p, log_y, log_y_new = self._posteriors(z_teacher), [_of(g, z) for g in self.old_groups], _of(self.new_group, z)
         terms = head_terms(
-            self._posteriors(z_teacher), [_of(group, z) for group in self.old_groups], log_y_new, batch.labels_BDHW,
-            alpha=self.config.alpha, exemplar=batch.exemplar,
+            p, log_y, log_y_new, batch.labels_BDHW, alpha=self.config.alpha, exemplar=batch.exemplar
         )  # fmt: skip
         named = {"distillation": terms.distillation}
+        if self.config.old_dice_weight:
+            pairs = zip(p, log_y, strict=True)
+            dice = torch.stack([soft_dice_of(theirs[:, 1:], ours.exp()[:, 1:]) for theirs, ours in pairs]).mean()
+            named["old_dice"] = self.config.old_dice_weight * dice
         if terms.classification is not None:
             named["new_organ"] = terms.classification
             if self.config.new_dice_weight:

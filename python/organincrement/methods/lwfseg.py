@@ -13,7 +13,8 @@ F. Ozdemir, P. Fuernstahl, O. Goksel: Learn the new, keep the old. MICCAI 2018. 
 Ambiguous in the paper, and chosen here:
 
 - Eq. 2 is printed without its minus and says nothing of voxels: minus, sum over heads and classes, mean over voxels.
-- L_c is not named: cross entropy over labelled voxels; the practical preset adds a soft Dice of the new organs.
+- L_c is not named: cross entropy over labelled voxels. The practical preset adds a soft Dice of the new organs and, so
+  that it does not outweigh the distillation, one of the old organs with the teacher's posteriors.
 - What a head is ("additional layers"): a 1 x 1 convolution, that is further rows of the one output layer.
 - Organs of different heads may overlap, and the paper reports each head alone: where several heads claim a voxel, the
   largest probability wins, the earlier head on a tie.

@@ -9,7 +9,9 @@ from imaging_files import rotation
 from tiny_models import ball, preprocessing
 
 from organincrement.contract.model import Preprocessing
+from organincrement.imaging.cache import write_case
 from organincrement.imaging.geometry import like_original, to_orientation
+from organincrement.imaging.patches import UNLABELLED, PatchSampler
 from organincrement.imaging.preprocessing import (
     canonical_grid,
     grid_shape,
@@ -96,18 +98,21 @@ def test_what_is_seen_is_the_box_of_tissue_and_its_place_is_known():
 
 
 @pytest.mark.parametrize("minimum", [(10, 16, 11), (12, 20, 16), (11, 17, 14), (16, 24, 17), (4, 32, 12)])
-def test_a_box_smaller_than_the_patch_is_widened_into_the_scan_first_and_beyond_it_by_air(minimum):
-    image, _ = labelled_scan(np.eye(3))
-    grid = to_network_grid(image, nearest(spacing_mm=SPACING_MM), minimum_shape=minimum)
-    assert all(n >= m for n, m in zip(grid.image_DHW.shape, minimum, strict=True))
-    scan, seen = np.clip(image.array_DHW, -200, 300), hu_of(grid.image_DHW)
-    for axis, (offset, n, full) in enumerate(zip(grid.offset, seen.shape, SHAPE, strict=True)):
-        assert (offset >= 0 and offset + n <= full) or n > full
-        assert offset <= (1, 2, 3)[axis] and offset + n >= (11, 18, 14)[axis]
-    padded = np.full([n + 64 for n in SHAPE], -200.0)
-    padded[32:-32, 32:-32, 32:-32] = scan
-    where = tuple(slice(32 + o, 32 + o + n) for o, n in zip(grid.offset, seen.shape, strict=True))
-    np.testing.assert_allclose(seen, padded[where], atol=1e-3)
+def test_a_box_smaller_than_the_patch_is_seen_as_in_training_and_nothing_around_it_counts(minimum, tmp_path):
+    image, labels = labelled_scan(np.eye(3))
+    settings = nearest(spacing_mm=SPACING_MM)
+    grid = to_network_grid(image, settings, minimum_shape=minimum)
+    assert grid.inside == (slice(1, 11), slice(2, 18), slice(3, 14))
+    case = write_case(tmp_path, "small", *preprocess_pair(image, labels, settings), seed=0)
+    air = float(grid.image_DHW.min())
+    (drawn,) = PatchSampler(
+        cases=[case], patch=grid.image_DHW.shape, batch=1, foreground=1, seed=0, fill=air
+    ).draw(0)  # fmt: skip
+    np.testing.assert_allclose(grid.image_DHW, drawn.image_DHW, atol=2e-3)  # the cache holds half precision
+    counts = tuple(slice(i.start - o, i.stop - o) for i, o in zip(grid.inside, grid.offset, strict=True))
+    outside = np.ones(grid.image_DHW.shape, bool)
+    outside[counts] = False
+    assert (drawn.labels_DHW[outside] == UNLABELLED).all() and (drawn.labels_DHW[counts] >= 0).all()
 
 
 def test_a_label_outside_the_tissue_is_kept_in_the_box():

@@ -58,7 +58,7 @@ def of_truth(labels_DHW, organ):
 
 @OLD_ORGANS
 def test_the_old_heads_organs_stay_where_fine_tuning_forgets_them(alike, organ):
-    assert of_truth(alike["lwfseg"], organ) > 0.6
+    assert of_truth(alike["lwfseg"], organ) > 0.75
     assert of_truth(alike["fine-tune"], organ) < 0.3
 
 
@@ -69,11 +69,11 @@ def test_the_new_heads_organ_is_learnt(alike):
 @OLD_ORGANS
 def test_exemplars_keep_the_old_organs_where_the_new_scans_look_different(unlike, organ):
     with_exemplars, without = (of_truth(unlike[name], organ) for name in ("aeiseg", "lwfseg"))
-    assert with_exemplars > 0.7
-    assert with_exemplars > without + 0.4
+    assert with_exemplars > 0.8
+    assert with_exemplars > without + 0.2
 
 
-def test_a_batch_of_exemplars_brings_the_distillation_alone_and_in_full(teacher):
+def test_a_batch_of_exemplars_concerns_the_old_heads_alone_and_in_full(teacher):
     old = scan(0)
     losses = {}
     for name in ("lwfseg", "aeiseg", "coriseg"):
@@ -84,7 +84,7 @@ def test_a_batch_of_exemplars_brings_the_distillation_alone_and_in_full(teacher)
             method.loss(student, batch_of(old.image, np.zeros_like(old.truth_DHW), 0, exemplar=exemplar)).values()
             for exemplar in (False, True)
         )
-        assert as_new.keys() == {"distillation", "new_organ", "new_dice"} and as_old.keys() == {"distillation"}
+        assert as_old.keys() == {"distillation", "old_dice"} == as_new.keys() - {"new_organ", "new_dice"}
         assert as_old["distillation"] == pytest.approx(2 * as_new["distillation"], rel=1e-5)
         losses[name] = as_old["distillation"]
     assert losses["aeiseg"] == losses["coriseg"] == losses["lwfseg"] > 0
