@@ -1,5 +1,6 @@
 """What LwfSeg, AeiSeg and CoRiSeg share: one more head for the new organs, and the loss on all heads."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from organincrement.methods.protocol import (
     setting,
 )
 from organincrement.methods.recipes import FROM_TEACHER
+from organincrement.methods.student import new_organ_prior
 from organincrement.networks.head import append, output_layer
 from organincrement.networks.sizing import NetworkSpec
 
@@ -46,7 +48,7 @@ HEADS_PRESETS = {
     "practical": Preset(recipe=FROM_TEACHER),
     "paper": Preset(
         recipe=PAPER_HEADS,
-        settings={"new_dice_weight": 0.0, "old_dice_weight": 0.0},
+        settings={"new_dice_weight": 0.0, "old_dice_weight": 0.0, "new_organ_prior": 0.0},
         note="the paper's loss, batch and epochs; optimiser and rate, which it does not give, are ours",
     ),
 }
@@ -59,6 +61,7 @@ class HeadsConfig:
     alpha: float = setting(0.5, "weight of the new organs' cross entropy; the distillation has the rest", low=0, high=1)
     new_dice_weight: float = setting(1.0, "weight of a soft Dice of the new organs (ours)", low=0)
     old_dice_weight: float = setting(1.0, "weight of a soft Dice with the teacher's organs (ours)", low=0)
+    new_organ_prior: float = new_organ_prior()
 
 
 class IncrementalHeads(ContinualMethod):
@@ -96,7 +99,7 @@ class IncrementalHeads(ContinualMethod):
         return NetworkSpec.of(teachers[0].network).with_outputs(channels)
 
     def build_student(self) -> nn.Module:
-        """All of the teacher's weights; the new head's rows are fresh."""
+        """All of the teacher's weights; the new head's rows are fresh, its background as probable as the prior says."""
         transition = self.inputs.transition
         kept = [
             channel
@@ -106,7 +109,11 @@ class IncrementalHeads(ContinualMethod):
         ]
         state = {name: weight.detach().cpu() for name, weight in self.teacher.start.state_dict().items()}
         new_channels = len(self.new_group.all_channels)
-        return append(self.teacher.spec, state, kept, new_channels).to(self.inputs.device)
+        student = append(self.teacher.spec, state, kept, new_channels)
+        if prior := self.config.new_organ_prior:
+            bias = student.get_submodule(output_layer(self.teacher.spec)).get_parameter("bias")
+            bias.data[self.new_group.background] += math.log((1.0 - prior) / prior)
+        return student.to(self.inputs.device)
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Eq. 1, and soft Dice terms where their weights are not 0; of exemplars what concerns the old heads alone."""

@@ -15,7 +15,8 @@ Ambiguous in the paper, and chosen here:
 - Eq. 2 is printed without its minus and says nothing of voxels: minus, sum over heads and classes, mean over voxels.
 - L_c is not named: cross entropy over labelled voxels. The practical preset adds a soft Dice of the new organs and, so
   that it does not outweigh the distillation, one of the old organs with the teacher's posteriors.
-- What a head is ("additional layers"): a 1 x 1 convolution, that is further rows of the one output layer.
+- What a head is ("additional layers"): a 1 x 1 convolution, that is further rows of the one output layer. The new rows
+  start at random; in the practical preset a bias gives the new organ 2 % of each voxel instead of a half.
 - Organs of different heads may overlap, and the paper reports each head alone: where several heads claim a voxel, the
   largest probability wins, the earlier head on a tie.
 - Optimiser and rate are not given: Adam, 1e-4. Batch 8 and 1000 epochs are the paper's; an epoch is taken as 6 volumes

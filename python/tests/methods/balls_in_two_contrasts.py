@@ -43,8 +43,8 @@ def scan(patient: int, contrast: np.ndarray = CONTRAST) -> Scan:
     return Scan(torch.from_numpy(image).float()[None, None], truth)
 
 
-def method_for(name: str, teacher: nn.Module | None, spec: NetworkSpec) -> ContinualMethod:
-    """The method with its defaults; without a teacher it learns the old organs."""
+def method_for(name: str, teacher: nn.Module | None, spec: NetworkSpec, **settings: object) -> ContinualMethod:
+    """The method with its defaults but for the settings; without a teacher it learns the old organs."""
     transition = LabelTransition(OLD, NEW, {}) if teacher else LabelTransition(LabelSpace(()), OLD, {})
     teachers = []
     if teacher is not None:
@@ -53,7 +53,7 @@ def method_for(name: str, teacher: nn.Module | None, spec: NetworkSpec) -> Conti
     head = METHODS[name].plan_head(transition, manifests)
     return METHODS[name](
         MethodInputs(
-            transition=transition, teachers=teachers, config=configure(METHODS[name].Config, {}), head=head,
+            transition=transition, teachers=teachers, config=configure(METHODS[name].Config, settings), head=head,
             network=spec.with_outputs(channel_count(head, transition.student)), device=torch.device("cpu"),
         )
     )  # fmt: skip

@@ -30,10 +30,10 @@ def teacher():
     return trained_teacher()
 
 
-def student_labels(teacher, name, contrast, steps=40, exemplar=None):
+def student_labels(teacher, name, contrast, steps=40, exemplar=None, **settings):
     """Labels, by a student of the second patient in a contrast, of the third patient in the old one."""
     new = scan(1, contrast)
-    method = method_for(name, *teacher)
+    method = method_for(name, *teacher, **settings)
     stomach = (new.truth_DHW == STOMACH).astype(np.int64)
     return labels_by(trained(method, new.image, stomach, steps, exemplar), JUDGED.image, method)
 
@@ -45,10 +45,14 @@ def alike(teacher):
 
 @pytest.fixture(scope="module")
 def unlike(teacher):
-    """Students of scans in another contrast; AeiSeg has the first patient's scan for an exemplar."""
+    """Students of scans in another contrast; AeiSeg has the first patient's scan for an exemplar.
+
+    By the printed loss: the soft Dice of the practical preset keeps one of the two organs without any exemplar.
+    """
+    printed = {"old_dice_weight": 0.0, "new_organ_prior": 0.0}
     return {
-        "lwfseg": student_labels(teacher, "lwfseg", OTHER_CONTRAST),
-        "aeiseg": student_labels(teacher, "aeiseg", OTHER_CONTRAST, exemplar=scan(0).image),
+        "lwfseg": student_labels(teacher, "lwfseg", OTHER_CONTRAST, **printed),
+        "aeiseg": student_labels(teacher, "aeiseg", OTHER_CONTRAST, exemplar=scan(0).image, **printed),
     }
 
 
@@ -69,8 +73,8 @@ def test_the_new_heads_organ_is_learnt(alike):
 @OLD_ORGANS
 def test_exemplars_keep_the_old_organs_where_the_new_scans_look_different(unlike, organ):
     with_exemplars, without = (of_truth(unlike[name], organ) for name in ("aeiseg", "lwfseg"))
-    assert with_exemplars > 0.8
-    assert with_exemplars > without + 0.2
+    assert with_exemplars > 0.7
+    assert with_exemplars > without + 0.4
 
 
 def test_a_batch_of_exemplars_concerns_the_old_heads_alone_and_in_full(teacher):
@@ -98,3 +102,5 @@ def test_the_student_starts_with_the_teachers_heads_and_a_fresh_one(teacher):
         theirs = teacher[0](images)
     torch.testing.assert_close(logits[:, :3], theirs, rtol=1e-4, atol=1e-4)
     assert logits.shape[1] == 5 and not torch.allclose(logits[:, 3:], theirs[:, :2])
+    # from a half everywhere, the first third of a short training goes into learning that most voxels are no organ
+    assert logits[:, 3:].softmax(1)[:, 1].mean() < 0.1
