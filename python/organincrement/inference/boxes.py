@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +40,18 @@ class AxisMap:
             return slice(int(taken[0]), int(taken[-1]) + 1)
         low, _, _ = self._taps(output)
         return slice(int(low[0]), min(int(low[-1]) + 2, self.source_size))
+
+    def reach(self, output: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Of each of these output voxels the first source voxel that it reads, and the one past the last."""
+        low, high, _ = self.taps(output)
+        return low.numpy(), (low if high is None else high).numpy() + 1
+
+    def taps(self, output: slice) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The two source voxels that each output voxel lies between, and how far towards the second; None, None where
+        it takes the first."""
+        if self._same:
+            return torch.arange(output.start, output.stop), None, None
+        return (self._taken(output), None, None) if self.nearest else self._taps(output)
 
     def interpolate(self, values: Tensor, axis: int, output: slice, first: int) -> Tensor:
         """Read `output` voxels from values that hold the source from voxel `first` on along `axis`."""

@@ -2,8 +2,10 @@
 
 from typing import Literal
 
+import psutil
 import torch
 
+_LEAST_BUDGET_BYTES, _MOST_BUDGET_BYTES = 256 * 2**20, 2**30
 _OF_THE_GPU = (
     "out of memory",  # CUDA's own calls, outside torch's allocator
     "CUBLAS_STATUS_ALLOC_FAILED",
@@ -31,6 +33,15 @@ def whose_memory(error: BaseException) -> Literal["GPU", "main"] | None:
     if any(saying in str(error) for saying in _OF_THE_COMPUTER):
         return "main"
     return "GPU" if any(saying in str(error) for saying in _OF_THE_GPU) else None
+
+
+def roomy_budget_bytes(device: torch.device) -> int:
+    """For what is accumulated of a scan: an eighth of the memory that is free there, from 256 MiB to 1 GiB.
+
+    With room for a scan's whole width, no window is computed twice.
+    """
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return max(_LEAST_BUDGET_BYTES, min(free // 8, _MOST_BUDGET_BYTES))
 
 
 def free_gpu_memory() -> None:

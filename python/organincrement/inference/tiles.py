@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from organincrement.contract.model import Preprocessing
 from organincrement.imaging.conventions import CONVENTIONS
 from organincrement.imaging.preprocessing import NetworkGrid
@@ -36,17 +38,33 @@ class Tile:
     box: Box
 
 
-def tiles(grid: NetworkGrid, axes: tuple[AxisMap, ...], most_voxels: int) -> Iterator[Tile]:
-    """The output in tiles; those without tissue are left out."""
-    for output in split(grid.output_shape, grid.full_shape, most_voxels):
-        read = tuple(axis.source_range(o) for axis, o in zip(axes, output, strict=True))
-        inside = _tissue_part(grid, read)
-        if inside is not None:
-            box = tuple(slice(s.start - o, s.stop - o) for s, o in zip(inside, grid.offset, strict=True))
-            yield Tile(output=output, read=read, inside=inside, box=box)  # type: ignore[arg-type]
+def tiles(grid: NetworkGrid, axes: tuple[AxisMap, ...], most_columns: int) -> Iterator[Tile]:
+    """The output that reads tissue, in tiles that all go through the scan along its first axis.
+
+    Args: most_columns: of the network's grid that a tile is wide and high, at most about.
+    """
+    output = tuple(_reading(axis, inside) for axis, inside in zip(axes, grid.inside, strict=True))
+    if any(o.stop <= o.start for o in output):
+        return
+    wide, high = (o.stop - o.start for o in output[1:])
+    source = tuple(max(1, i.stop - i.start) for i in grid.inside[1:])
+    for _, rows, columns in split((1, wide, high), (1, *source), most_columns):
+        yield _tile(grid, axes, (output[0], _shifted(rows, output[1].start), _shifted(columns, output[2].start)))
 
 
-def _tissue_part(grid: NetworkGrid, read: tuple[slice, ...]) -> Box | None:
-    """The part of the voxels read that lies in the grid's box of tissue; None where none does."""
-    part = [slice(max(r.start, i.start), min(r.stop, i.stop)) for r, i in zip(read, grid.inside, strict=True)]
-    return tuple(part) if all(p.stop > p.start for p in part) else None  # type: ignore[return-value]
+def _tile(grid: NetworkGrid, axes: tuple[AxisMap, ...], output: Box) -> Tile:
+    read = tuple(axis.source_range(o) for axis, o in zip(axes, output, strict=True))
+    inside = tuple(slice(max(r.start, i.start), min(r.stop, i.stop)) for r, i in zip(read, grid.inside, strict=True))
+    box = tuple(_shifted(s, -o) for s, o in zip(inside, grid.offset, strict=True))
+    return Tile(output=output, read=read, inside=inside, box=box)  # type: ignore[arg-type]
+
+
+def _reading(axis: AxisMap, inside: slice) -> slice:
+    """The output voxels along an axis that read some of the tissue; the others are background."""
+    first, stop = axis.reach(slice(0, axis.output_size))
+    reading = np.flatnonzero((stop > inside.start) & (first < inside.stop))
+    return slice(int(reading[0]), int(reading[-1]) + 1) if len(reading) else slice(0, 0)
+
+
+def _shifted(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)

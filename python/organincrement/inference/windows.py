@@ -47,6 +47,10 @@ class Windows:
             if all(s < b.stop and s + p > b.start for s, p, b in zip(start, self.patch, box, strict=True)):
                 yield number, start  # type: ignore[misc]
 
+    def at(self, image_DHW: Tensor, start: tuple[int, int, int]) -> Tensor:
+        """What the window that begins there sees, (1, 1, *patch)."""
+        return image_DHW[tuple(slice(s, s + p) for s, p in zip(start, self.patch, strict=True))][None, None]
+
     def count(self, box: Box) -> int:
         """How many windows touch the box."""
         return math.prod(
@@ -122,23 +126,47 @@ def average_windows(
     Returns: (channels, *box) on `device`, of the type `windows.sums`; nothing of the size channels x D x H x W is made
         for the whole scan.
     """
-    shape = [b.stop - b.start for b in box]
-    total = torch.zeros(channels, *shape, device=device, dtype=windows.sums)
-    weights = torch.zeros(shape, device=device, dtype=windows.sums)
-    weight = windows.weight_DHW.to(device)
+    sums = Sums.over(box, channels, windows, device)
     for number, start in windows.over(box):
         between()
-        patch = image_DHW[tuple(slice(s, s + p) for s, p in zip(start, windows.patch, strict=True))]
-        predicted = predict(patch[None, None].to(device), number)
-        in_patch, in_box = _overlap(start, windows.patch, box)
-        part, summed = predicted[(slice(None), *in_patch)].float(), total[(slice(None), *in_box)]
+        sums.add(windows, start, predict(windows.at(image_DHW, start).to(device), number))
+    return sums.averaged(0, box[0].stop - box[0].start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """Weighted sums (channels, *box) of windows' answers over a box, and of their weights."""
+
+    box: Box
+    total_CDHW: Tensor
+    weights_DHW: Tensor
+    weight_DHW: Tensor
+
+    @classmethod
+    def over(cls, box: Box, channels: int, windows: Windows, device: torch.device) -> "Sums":
+        """Sums of nothing yet."""
+        shape = [b.stop - b.start for b in box]
+        return cls(
+            box=box,
+            total_CDHW=torch.zeros(channels, *shape, device=device, dtype=windows.sums),
+            weights_DHW=torch.zeros(shape, device=device, dtype=windows.sums),
+            weight_DHW=windows.weight_DHW.to(device),
+        )
+
+    def add(self, windows: Windows, start: tuple[int, int, int], answer_CDHW: Tensor) -> None:
+        """Add a window's answer."""
+        in_patch, in_box = _overlap(start, windows.patch, self.box)
+        part, summed = answer_CDHW[(slice(None), *in_patch)].float(), self.total_CDHW[(slice(None), *in_box)]
         if windows.sums is torch.float32:
-            summed.addcmul_(part, weight[in_patch])
+            summed.addcmul_(part, self.weight_DHW[in_patch])
         else:
-            summed.add_(part * weight[in_patch]).clamp_(-_LARGEST_HALF, _LARGEST_HALF)
-        weights[in_box] += weight[in_patch]
-    total.div_(weights)
-    return total if windows.sums is torch.float32 else total.clamp_(-_LARGEST_HALF, _LARGEST_HALF)
+            summed.add_(part * self.weight_DHW[in_patch]).clamp_(-_LARGEST_HALF, _LARGEST_HALF)
+        self.weights_DHW[in_box] += self.weight_DHW[in_patch]
+
+    def averaged(self, first: int, stop: int) -> Tensor:
+        """The mean of these planes of the box, in the place of the sums."""
+        mean = self.total_CDHW[:, first:stop].div_(self.weights_DHW[first:stop])
+        return mean if mean.dtype is torch.float32 else mean.clamp_(-_LARGEST_HALF, _LARGEST_HALF)
 
 
 def _overlap(start: tuple[int, int, int], patch: tuple[int, int, int], box: Box) -> tuple[Box, Box]:

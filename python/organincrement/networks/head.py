@@ -1,7 +1,8 @@
 """Growing the output layer of a teacher: from K to K + N organs, as in MiB (CVPR 2020), or by heads."""
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +76,38 @@ def output_layer(spec: NetworkSpec) -> str:
     with torch.device("meta"):
         names = [name for name in build_network(spec.kind, spec.args).state_dict() if name in head]
     return names[-1].rpartition(".")[0]
+
+
+# whose output is the last layer's, a 1x1x1 convolution of features, whatever is asked of them
+_LINEAR_AT_THE_END = ("PlainConvUNet", "ResidualEncoderUNet", "DynUNet", "SegResNet", "PreActUNet", "BasicUNet")
+
+
+def linear_output(network: nn.Module, spec: NetworkSpec, channels: int) -> str | None:
+    """The name of the 1x1x1 convolution that a network ends in; None where it ends otherwise.
+
+    Args: network: maybe another than `spec` says, as an ensemble is. channels: that it puts out.
+    """
+    if spec.kind not in _LINEAR_AT_THE_END:
+        return None
+    try:
+        name = output_layer(spec)
+        layer = network.get_submodule(name)
+    except (AttributeError, IndexError):
+        return None
+    plain = type(layer) is nn.Conv3d and layer.out_channels == channels and layer.groups == 1
+    return name if plain and layer.kernel_size == layer.stride == (1, 1, 1) and layer.padding == (0, 0, 0) else None
+
+
+@contextlib.contextmanager
+def without_layer(network: nn.Module, name: str) -> Iterator[None]:
+    """In this context the layer passes on what it is given."""
+    parent, _, child = name.rpartition(".")
+    holder, layer = network.get_submodule(parent), network.get_submodule(name)
+    setattr(holder, child, nn.Identity())
+    try:
+        yield
+    finally:
+        setattr(holder, child, layer)
 
 
 def _filled(student: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
