@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,12 @@ def add_to(commands: Commands) -> None:
     train.add_argument("--job", type=Path, required=True, metavar="DIR")
     train.add_argument("--device", choices=DEVICES, help="replaces the plan's")
     train.add_argument("--detach", action="store_true", help="in a process of its own that goes on when this one ends")
+    train.add_argument(
+        "--distributed", action="store_true", help="as one of the processes that torchrun starts, on several GPUs"
+    )
+    train.add_argument(
+        "--interface", metavar="NAME", help="the network between those processes (default on one computer: loopback)"
+    )
     train.set_defaults(command=_train)
     job = commands.add_parser("job", help="look at a job, or stop it").add_subparsers(required=True, metavar="ACTION")
     for name, help_text, command in (
@@ -152,12 +160,40 @@ def _train(options: argparse.Namespace) -> int:
     from organincrement.workflows.jobs import start_detached
     from organincrement.workflows.train import create_job
 
+    if options.distributed:
+        return _train_together(options)
+    if options.interface:
+        raise ValueError("--interface is for --distributed: leave it out")
     job = create_job(options.plan, options.job, options.device)
     if options.detach:
         pid = start_detached(job).pid
         print(f"{options.job}: started as process {pid}; see `organincrement job status {options.job}`")
         return 0
     return _run_here(job)
+
+
+def _train_together(options: argparse.Namespace) -> int:
+    """One of several processes, the first speaks. A cancelled job is no failure to torchrun: it would retry."""
+    from organincrement.cli.progress import watching
+    from organincrement.contract.job import JobFolder
+    from organincrement.training.distributed import arose_elsewhere
+    from organincrement.workflows.job_endings import input_folders, retold
+    from organincrement.workflows.train_together import joined_job, run_together
+
+    if options.detach:
+        raise ValueError("--distributed goes on as long as torchrun does: leave --detach out, and detach torchrun")
+    is_first = os.environ.get("RANK", "0") == "0"
+    try:
+        with joined_job(options.plan, options.job, options.device, options.interface) as (job, group):
+            with watching(job) if is_first else nullcontext():
+                outcome = run_together(job, group)
+            if is_first:
+                print(f"{job.path}: {outcome}")
+    except (OSError, RuntimeError, ValueError) as error:
+        if arose_elsewhere(error) and not is_first:
+            return 1
+        raise retold(error, input_folders(JobFolder(options.job))) from error
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:

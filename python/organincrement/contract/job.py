@@ -138,8 +138,11 @@ class JobFolder:
         return read_record(self.process_path)
 
     def status(self) -> JobStatus:
-        """The job's state and progress; call it as often as you like, it reads only what is new."""
-        return self.news()[0]
+        """The job's state and progress; call it as often as you like, it reads only what is new.
+
+        Of steps in a row only the last one's figures are looked at: a log of a job of days is read in a moment.
+        """
+        return self.news(wanted=lambda: False)[0]
 
     def news(
         self, seconds: float | None = None, wanted: Callable[[], bool] | None = None

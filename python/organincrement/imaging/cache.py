@@ -4,7 +4,7 @@ RAM stays flat in the number of cases: an array is opened for each read and only
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,27 +60,53 @@ class CachedCase:
         return blosc2.open(str(self.folder / f"{self.id}.{which}.b2nd"), mode="r", mmap_mode="r")
 
 
-def write_case(folder: Path, case_id: str, image_DHW: np.ndarray, labels_DHW: np.ndarray, seed: int) -> CachedCase:
-    """Store a preprocessed case. Args: image_DHW: normalised. labels_DHW: integers, -1 unlabelled.
+def write_case(
+    folder: Path, case_id: str, image_DHW: np.ndarray | None, labels_DHW: np.ndarray, seed: int
+) -> CachedCase:
+    """Store a preprocessed case; each file is whole or not there.
 
-    Each file is whole or not there. Raises: OSError where the disk is full, or the folder's own folder is gone.
+    Args: image_DHW: normalised; None where its file is there. labels_DHW: integers, -1 unlabelled.
+    Raises: OSError where the disk is full, or the folder's own folder is gone.
     """
     folder.mkdir(exist_ok=True)
-    _pack(folder / f"{case_id}.image.b2nd", image_DHW.astype(np.float16))
-    _pack(folder / f"{case_id}.labels.b2nd", labels_DHW.astype(np.int16))
+    if image_DHW is not None:
+        write_array(image_file(folder, case_id), image_DHW.astype(np.float16))
+    write_array(folder / f"{case_id}.labels.b2nd", labels_DHW.astype(np.int16))
     rng = np.random.default_rng(seed)
     points = {}
-    for label in np.unique(labels_DHW[labels_DHW > 0]):
-        found = np.argwhere(labels_DHW == label).astype(np.int32)
-        keep = rng.choice(len(found), min(len(found), _MOST_POINTS), replace=False)
-        points[str(int(label))] = found[np.sort(keep)]
+    for label, places in _places_of_labels(labels_DHW):
+        keep = np.sort(rng.choice(len(places), min(len(places), _MOST_POINTS), replace=False))
+        points[str(label)] = np.stack(np.unravel_index(places[keep], labels_DHW.shape), axis=1).astype(np.int32)
     packed = io.BytesIO()
     np.savez_compressed(packed, **points)
     write_atomic(folder / f"{case_id}.points.npz", packed.getvalue())
-    return CachedCase(id=case_id, folder=folder, shape=tuple(image_DHW.shape))  # type: ignore[arg-type]
+    return CachedCase(id=case_id, folder=folder, shape=tuple(labels_DHW.shape))  # type: ignore[arg-type]
 
 
-def _pack(path: Path, array: np.ndarray) -> None:
+def image_file(folder: Path, case_id: str) -> Path:
+    """Where a case's image lies."""
+    return folder / f"{case_id}.image.b2nd"
+
+
+def _places_of_labels(labels_DHW: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each label that is present, in order, with the places of its voxels, in order. One pass, however many labels."""
+    flat = labels_DHW.reshape(-1)
+    places = np.flatnonzero(flat > 0)
+    values = flat[places].astype(np.int16)
+    places = places[np.argsort(values, kind="stable")]
+    end = 0
+    for label, count in zip(*np.unique(values, return_counts=True), strict=True):
+        end += count
+        yield int(label), places[end - count : end]
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The whole of what `write_array` stored. Raises: RuntimeError, ValueError or OSError where it is damaged."""
+    blosc2.set_nthreads(1)
+    return np.asarray(blosc2.open(str(path), mode="r", mmap_mode="r")[...])
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
     """Compressed in memory first: a full disk then is an error like any other, and no half a file is left."""
     blosc2.set_nthreads(1)
     blocks = tuple(min(_BLOCK, n) for n in array.shape)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from organincrement.losses.alignment import fold_new_into_background, fold_old_into_background
 from organincrement.losses.divergence import cross_entropy, kl_divergence
+from organincrement.losses.reduction import batch_mean
 from organincrement.losses.smoothing import Direction, smoothed_kl
 
 
@@ -35,7 +36,7 @@ def bla_uag_terms(
     log_p_old = fold_new_into_background(log_p_BCDHW, old_count)
     log_p_new = fold_old_into_background(log_p_BCDHW, old_count)
     return BlaUagTerms(
-        pseudo_label=(weight_BDHW * cross_entropy(log_p_teacher_BKDHW.argmax(1), log_p_old)).mean(),
-        distillation=(weight_BDHW * kl_divergence(log_p_teacher_BKDHW, log_p_old)).mean(),
+        pseudo_label=batch_mean(weight_BDHW * cross_entropy(log_p_teacher_BKDHW.argmax(1), log_p_old)),
+        distillation=batch_mean(weight_BDHW * kl_divergence(log_p_teacher_BKDHW, log_p_old)),
         new_organ=smoothed_kl(labels_BDHW, log_p_new, smoothing, direction),
     )

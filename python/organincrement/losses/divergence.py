@@ -6,19 +6,22 @@
 import torch
 from torch import Tensor
 
+from organincrement.losses.reduction import batch_mean, batch_sum
+
 UNLABELLED = -1
 
 
 def mean_over(values_BDHW: Tensor, mask_BDHW: Tensor | None = None) -> Tensor:
-    """Mean over the voxels of the mask, 0 (with zero gradient) where it is empty.
+    """Mean over the voxels of the mask in the whole batch, 0 (with zero gradient) where it is empty.
 
     Args: values_BDHW: per-voxel values. mask_BDHW: bool, or None for all voxels.
     """
     if mask_BDHW is None:
-        return values_BDHW.mean()
+        return batch_mean(values_BDHW)
     # where, not a product: a voxel that does not count may hold inf
     kept = torch.where(mask_BDHW, values_BDHW, torch.zeros_like(values_BDHW))
-    return kept.sum() / mask_BDHW.sum().clamp_min(1)
+    total, count = batch_sum(kept.sum(), mask_BDHW.sum())
+    return total / count.clamp_min(1)
 
 
 def kl_divergence(log_p_BCDHW: Tensor, log_q_BCDHW: Tensor) -> Tensor:

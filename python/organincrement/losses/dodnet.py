@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from organincrement.losses.reduction import batch_sum
+
 EPSILON = 1e-5  # the paper gives no value
 
 
@@ -35,4 +37,5 @@ def partial_dice_and_cross_entropy(
 
 def mean_over_labelled(values_PM: Tensor, labelled_PM: Tensor) -> Tensor:
     """Mean over the pairs that have a label; 0, with zero gradient, where none has."""
-    return torch.where(labelled_PM, values_PM, 0.0).sum() / labelled_PM.sum().clamp_min(1)
+    total, count = batch_sum(torch.where(labelled_PM, values_PM, 0.0).sum(), labelled_PM.sum())
+    return total / count.clamp_min(1)

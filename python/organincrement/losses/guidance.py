@@ -10,6 +10,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from organincrement.losses.reduction import batch_mean
+
 Mode = Literal["paper", "inverse", "exp", "none", "relative", "offset"]
 MODES: tuple[str, ...] = get_args(Mode)
 
@@ -39,6 +41,6 @@ def guidance_weight(u_BDHW: Tensor, class_count: int, mode: Mode) -> Tensor:
     if mode == "none":
         return torch.ones_like(u_BDHW)
     if mode == "relative":
-        return u_BDHW / u_BDHW.mean().clamp_min(torch.finfo(u_BDHW.dtype).tiny)
+        return u_BDHW / batch_mean(u_BDHW).clamp_min(torch.finfo(u_BDHW.dtype).tiny)
     share = u_BDHW / math.log(class_count)
     return (1.0 - share).clamp(0.0, 1.0) if mode == "inverse" else 1.0 + share

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from organincrement.losses.divergence import UNLABELLED, cross_entropy, mean_over, soft_cross_entropy
+from organincrement.losses.reduction import batch_mean
 
 
 class HeadTerms(NamedTuple):
@@ -39,7 +40,7 @@ def classification(labels_BDHW: Tensor, log_y_BCDHW: Tensor) -> Tensor:
 def distillation(p_of_heads: Sequence[Tensor], log_y_of_heads: Sequence[Tensor]) -> Tensor:
     """L_d. Args: of each old head, (B, C, D, H, W): the teacher's probabilities, the student's log-probabilities."""
     pairs = zip(p_of_heads, log_y_of_heads, strict=True)
-    return torch.stack([soft_cross_entropy(p, log_y).mean() for p, log_y in pairs]).sum()
+    return torch.stack([batch_mean(soft_cross_entropy(p, log_y)) for p, log_y in pairs]).sum()
 
 
 def head_terms(

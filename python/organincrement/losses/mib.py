@@ -4,6 +4,7 @@ from torch import Tensor
 
 from organincrement.losses.alignment import fold_new_into_background, fold_old_into_background
 from organincrement.losses.divergence import UNLABELLED, cross_entropy, mean_over, soft_cross_entropy
+from organincrement.losses.reduction import batch_mean
 
 
 def unbiased_cross_entropy(labels_BDHW: Tensor, log_p_BCDHW: Tensor, old_count: int) -> Tensor:
@@ -21,4 +22,4 @@ def unbiased_distillation(p_teacher_BKDHW: Tensor, log_p_BCDHW: Tensor) -> Tenso
     Args: p_teacher_BKDHW: softmax of the teacher, 1 + K channels. log_p_BCDHW: log-softmax of the student.
     """
     log_p_old = fold_new_into_background(log_p_BCDHW, p_teacher_BKDHW.shape[1] - 1)
-    return soft_cross_entropy(p_teacher_BKDHW, log_p_old).mean()
+    return batch_mean(soft_cross_entropy(p_teacher_BKDHW, log_p_old))

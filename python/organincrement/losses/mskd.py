@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from organincrement.losses.divergence import kl_divergence
+from organincrement.losses.reduction import batch_mean, out_of_all
 
 
 def organ_region(log_q_BCDHW: Tensor) -> Tensor:
@@ -45,7 +46,7 @@ def logit_term(log_q_BCDHW: Tensor, log_p_BCDHW: Tensor, region_BDHW: Tensor) ->
     Args: log_q_BCDHW: a teacher's, or the mean teacher's. log_p_BCDHW: log-softmax of the student. region_BDHW: bool.
     """
     kl_BDHW = kl_divergence(log_q_BCDHW, log_p_BCDHW)
-    return torch.where(region_BDHW, kl_BDHW, torch.zeros_like(kl_BDHW)).mean()
+    return batch_mean(torch.where(region_BDHW, kl_BDHW, torch.zeros_like(kl_BDHW)))
 
 
 def feature_term(teacher_BFDHW: Tensor, student_BFDHW: Tensor, region_BDHW: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ def feature_term(teacher_BFDHW: Tensor, student_BFDHW: Tensor, region_BDHW: Tens
     inside = region_BDHW[(slice(None), *(slice(None, None, step) for step in steps))]
     # organs are a few per cent of the voxels: sorting those alone is what makes the term cheap
     teacher_NF, student_NF = (f.movedim(1, -1)[inside].log_softmax(1) for f in (teacher_BFDHW, student_BFDHW))
-    return kl_divergence(teacher_NF.sort(1).values, student_NF.sort(1).values).sum() / inside.numel()
+    return out_of_all(kl_divergence(teacher_NF.sort(1).values, student_NF.sort(1).values).sum(), inside.numel())
 
 
 def labelled_teacher(log_q_BCDHW: Tensor, labels_BDHW: Tensor, organs: Sequence[int], annotated_BL: Tensor) -> Tensor:

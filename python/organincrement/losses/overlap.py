@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from organincrement.losses.divergence import UNLABELLED
+from organincrement.losses.reduction import batch_sum, in_any
 
 
 def soft_dice_loss(labels_BDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0, channel_from: int = 1) -> Tensor:
@@ -24,7 +25,7 @@ def counted_dice(target_BLDHW: Tensor, p_BLDHW: Tensor, counts_BLDHW: Tensor) ->
     Args: counts_BLDHW: bool.
     """
     target, p = target_BLDHW * counts_BLDHW, p_BLDHW * counts_BLDHW
-    organs = counts_BLDHW.flatten(2).any(2).any(0)
+    organs = in_any(counts_BLDHW.flatten(2).any(2).any(0))
     return soft_dice_of(target[:, organs], p[:, organs]) if bool(organs.any()) else p.sum() * 0.0
 
 
@@ -32,5 +33,5 @@ def soft_dice_of(target_BCDHW: Tensor, p_BCDHW: Tensor, smooth: float = 1.0) -> 
     """1 - soft Dice of two soft maps, pooled over the batch, mean over their channels."""
     axes = [0, *range(2, p_BCDHW.ndim)]
     shared = (p_BCDHW * target_BCDHW).sum(axes)
-    total = p_BCDHW.sum(axes) + target_BCDHW.sum(axes)
+    shared, total = batch_sum(shared, p_BCDHW.sum(axes) + target_BCDHW.sum(axes))
     return (1.0 - (2.0 * shared + smooth) / (total + smooth)).mean()

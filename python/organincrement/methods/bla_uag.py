@@ -11,8 +11,8 @@ Ambiguous in the paper, and chosen here:
   every voxel is heeded and the doubtful ones more; u, 1 - u, exp(-u) and 1 are settings.
 - Eq. 6 has the prediction first (reverse KL), infinite without smoothing. The practical preset turns it round,
   unsmoothed, and adds soft Dice: in 400 steps the printed terms find no small organ (docs/benchmarks/headneck.md).
-- The weight is per voxel, then the mean of all voxels; p_t is of the clean scan; with N > 1 new organs the smoothed 0.3
-  is shared evenly. Start of the student, learning-rate schedule and ranges of the perturbations are ours.
+- The weight is per voxel, then the mean of all; p_t is of the clean scan; N > 1 new organs share the smoothed 0.3.
+  Start of the student, learning-rate schedule and ranges of the perturbations are ours.
 """
 
 from dataclasses import dataclass
@@ -54,12 +54,12 @@ class BlaUagConfig:
     smoothing: float = setting(0.0, "share of the new labels' certainty given away", low=0, high=0.9)
     new_organ_prior: float = new_organ_prior()
     direction: str = setting("forward", "direction of the new labels' divergence", choices=("reverse", "forward"))
+    patch_plan: int = setting(0, "so many mini-batches in turn, each shown to the teacher once; 0: new ones", low=0)
 
 
-_PAPER_SETTINGS = {
-    "pseudo_label_weight": 1.0, "distillation_weight": 20.0, "new_organ_weight": 20.0, "old_dice_weight": 0.0,
-    "new_dice_weight": 0.0, "perturbations": 6, "uncertainty": "paper", "smoothing": 0.3, "direction": "reverse",
-    "new_organ_prior": 0.0,
+_PAPER_SETTINGS = {  # lambda 1 and 2 are the defaults
+    "new_organ_weight": 20.0, "old_dice_weight": 0.0, "new_dice_weight": 0.0, "new_organ_prior": 0.0,
+    "perturbations": 6, "uncertainty": "paper", "smoothing": 0.3, "direction": "reverse",
 }  # fmt: skip
 
 

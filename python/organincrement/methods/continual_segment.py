@@ -27,7 +27,7 @@ from typing import ClassVar
 from torch import nn
 
 from organincrement.evaluation.acceptance import reference_score
-from organincrement.losses.divergence import kl_divergence
+from organincrement.losses.divergence import kl_divergence, mean_over
 from organincrement.methods.decoder_student import DecoderStudent
 from organincrement.methods.decoders import AddsDecoder
 from organincrement.methods.labelled import labelled_terms
@@ -101,7 +101,7 @@ class ContinualSegment(AddsDecoder):
         log_p = logits.log_softmax(1)
         terms = labelled_terms(batch.labels_BDHW, log_p, self.config.dice_weight)
         if unpruned is not None:
-            divergence = kl_divergence(unpruned.log_softmax(1), log_p).mean()
+            divergence = mean_over(kl_divergence(unpruned.log_softmax(1), log_p))
             terms["distillation"] = self.config.distillation_weight * divergence
         return LossTerms(terms=terms)
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from organincrement.losses.divergence import kl_divergence
+from organincrement.losses.divergence import kl_divergence, mean_over
 from organincrement.methods.labelled import as_student_labels, labelled_terms
 from organincrement.methods.protocol import (
     Batch,
@@ -73,5 +73,5 @@ class Lwf(ContinualMethod):
         logits = student(batch.image_BCDHW).float()
         labels = as_student_labels(batch.labels_BDHW, old_count)
         terms = labelled_terms(labels, logits.log_softmax(1), self.config.dice_weight, dice_from=1 + old_count)
-        divergence = kl_divergence(log_p_teacher, logits[:, : 1 + old_count].log_softmax(1)).mean()
+        divergence = mean_over(kl_divergence(log_p_teacher, logits[:, : 1 + old_count].log_softmax(1)))
         return LossTerms(terms={**terms, "distillation": self.config.distillation_weight * divergence})

@@ -1,70 +1,179 @@
-"""Time, memory and disk of a plan, from two real steps of the method on noise."""
+"""Time, memory and disk of a plan: unit costs that were measured, each as often as the job pays it."""
 
-import time
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
+from organincrement.contract.plan import Estimate
+from organincrement.inference.boxes import split
+from organincrement.inference.windows import Windows
 
-from organincrement.contract.plan import Estimate, Plan
-from organincrement.methods.protocol import Batch, ContinualMethod
-from organincrement.networks.build import count_parameters
-from organincrement.training.device import Hardware, ram_bytes
-from organincrement.training.optimizer import make_optimizer
+Shape = tuple[int, int, int]
 
-_STEPS = 2
-_CACHE_BYTES_PER_VOXEL = 1.7  # float16 image and int16 labels after compression, measured on head-and-neck CT
-_CHECKPOINTS = 5
-_STATES = 4  # weights, their average, two moments
+_CHECKPOINT_EVERY_S = 60.0  # as training.loop
+_CHECKPOINTS_AT_ONCE = 4  # the last three and the one that is being written, training.checkpoint; and the best
+_CALIBRATION_VOXELS = 20_000  # as training.calibration
+# of a voxel of a scan that is validated: image and its padded copy, labels found and given, and their comparison
+_VALIDATION_BYTES = 4 + 4 + 2 + 2 + 3
+_TEACHER_LABEL_BYTES = 2  # kept of every held-back scan
+_PACKAGE_SHARE = 0.25  # weights, of a checkpoint that also has their average and two moments
 
 
-def estimate(
-    plan: Plan, method: ContinualMethod, hardware: Hardware, scan_voxels: Sequence[int], annotated: Sequence[bool]
-) -> Estimate:
-    """What the plan is expected to take on this hardware.
+@dataclass(frozen=True, kw_only=True)
+class CaseSize:
+    """How large one case is: voxels of its scan, and its shape on the network's grid before the air is cut away."""
 
-    Args: scan_voxels: of each case on the network's grid. annotated: of the organs that a batch can name, those looked
-        for in the case with the most of them: methods with a task for each organ do as much work as there are labels.
+    scan_voxels: int
+    grid: Shape
+
+    @property
+    def grid_voxels(self) -> int:
+        """Voxels on the network's grid."""
+        return math.prod(self.grid)
+
+    @property
+    def touched(self) -> int:
+        """Voxels that preparing it reads and writes."""
+        return self.scan_voxels + self.grid_voxels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """How often a job pays each unit.
+
+    held: cases held back for validation. phases: the steps of each phase. channels: of the student. teachers: channels
+    of each. asked_again: whether they also answer while the student is calibrated.
     """
-    student = method.build_student()
-    optimizer = make_optimizer(student, plan.training.optimizer)
-    seconds = [_timed_step(plan, method, student, optimizer, hardware, annotated) for _ in range(_STEPS)]
-    on_gpu = hardware.device.type == "cuda"
+
+    cases: Sequence[CaseSize]
+    held: Sequence[CaseSize]
+    phases: Sequence[int]
+    every_steps: int
+    patch: Shape
+    window_step: float
+    tile_bytes: int
+    channels: int
+    teachers: Sequence[int]
+    asked_again: bool
+
+    @property
+    def validations(self) -> int:
+        """At every so many steps, and where a phase ends."""
+        if not self.held:
+            return 0
+        ends = {sum(self.phases[: number + 1]) for number in range(len(self.phases))}
+        return len(ends | set(range(self.every_steps, sum(self.phases) + 1, self.every_steps)))
+
+    def windows(self, shape: Shape, channels: int) -> int:
+        """Windows of one pass over a case: those on the edge of two tiles are computed for both."""
+        padded: Shape = tuple(max(n, p) for n, p in zip(shape, self.patch, strict=True))  # type: ignore[assignment]
+        windows = Windows(shape=padded, patch=self.patch, step=self.window_step)
+        tile_voxels = min(self.tile_bytes // (4 * channels), math.prod(shape))
+        return sum(windows.count(box) for box in split(shape, shape, tile_voxels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitCosts:
+    """What was measured, in seconds (_s) and bytes.
+
+    start_s: of a process, until it can train, and of its end. prepare_s, prepare_bytes: of a voxel that preparing
+    touches. first_step_s: until the first step, and what first ones take more than later ones. window_s: of one
+    window of the student, voxel_s: of a validated voxel besides; teacher_window_s: of one window of one teacher,
+    teacher_voxel_s: of a voxel for all of them. fit_s: of a voxel that calibrates. checkpoint_s: of one file. kept:
+    share of the network's grid, along each axis, that is left once the air is cut away. cache_bytes: of a voxel of
+    that grid. resident_bytes: before anything was prepared. step_bytes: the most main memory of this process while it
+    took steps, validation_bytes: while it validated `validated_voxels`.
+    """
+
+    start_s: float
+    prepare_s: float
+    first_step_s: float
+    step_s: Sequence[float]
+    window_s: float
+    voxel_s: float
+    teacher_window_s: float
+    teacher_voxel_s: float
+    fit_s: float
+    checkpoint_s: float
+    kept: tuple[float, float, float]
+    cache_bytes: float
+    first_checkpoint_bytes: int
+    checkpoint_bytes: int
+    resident_bytes: int
+    prepare_bytes: float
+    step_bytes: int
+    worker_bytes: int
+    validation_bytes: int
+    validated_voxels: int
+    gpu_bytes: int | None
+
+
+def estimate(work: Workload, costs: UnitCosts, measured_on: str) -> Estimate:
+    """What a job is expected to take. Args: measured_on: the hardware, for people."""
+    parts = seconds_by_part(work, costs)
+    files = checkpoint_files(work, sum(parts.values()))
     return Estimate(
-        seconds=round(min(seconds) * plan.training.steps * 1.1 + 20, 1),  # validation and preparation: about a tenth
-        gpu_bytes=torch.cuda.max_memory_reserved(hardware.device) if on_gpu else None,
-        ram_bytes=int(ram_bytes() * 1.3),
-        disk_bytes=int(sum(scan_voxels) * _CACHE_BYTES_PER_VOXEL)
-        + _CHECKPOINTS * _STATES * 4 * count_parameters(student),
-        measured_on=hardware.description,
+        seconds=round(sum(parts.values()), 1),
+        gpu_bytes=costs.gpu_bytes,
+        ram_bytes=_ram_bytes(work, costs),
+        disk_bytes=_disk_bytes(work, costs, files),
+        measured_on=measured_on,
     )
 
 
-def _timed_step(
-    plan: Plan,
-    method: ContinualMethod,
-    student: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    hardware: Hardware,
-    annotated: Sequence[bool],
-) -> float:
-    generator = torch.Generator().manual_seed(0)
-    shape = (plan.training.batch, *plan.training.patch)
-    image = torch.randn(shape[0], 1, *shape[1:], generator=generator)
-    known = torch.tensor([0, *(number for number, looked in enumerate(annotated, start=1) if looked)])
-    labels = known[torch.randint(0, len(known), shape, generator=generator)]
-    batch = Batch(
-        image_BCDHW=image.to(hardware.device),
-        labels_BDHW=labels.to(hardware.device),
-        annotated_BL=torch.tensor([list(annotated)] * shape[0], dtype=torch.bool, device=hardware.device),
-        case_ids=("noise",),
-        generator=generator,
-    )
-    started = time.perf_counter()
-    with torch.autocast(hardware.device.type, hardware.autocast, enabled=hardware.autocast is not None):
-        total = method.loss(student, batch).total
-    total.backward()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    if hardware.device.type == "cuda":
-        torch.cuda.synchronize(hardware.device)
-    return time.perf_counter() - started
+def seconds_by_part(work: Workload, costs: UnitCosts) -> dict[str, float]:
+    """Seconds of each part of the job, in the order in which they come."""
+    held = [_kept(case, costs) for case in work.held]
+    windows = sum(work.windows(shape, work.channels) for shape in held)
+    voxels = sum(math.prod(shape) for shape in held)
+    student_pass = windows * costs.window_s + voxels * costs.voxel_s
+    taught = sum(work.windows(shape, channels) for shape in held for channels in work.teachers)
+    teacher_pass = taught * costs.teacher_window_s + voxels * costs.teacher_voxel_s if work.teachers else 0.0
+    fitted = sum(min(_CALIBRATION_VOXELS, math.prod(shape)) for shape in held)
+    parts = {
+        "start": costs.start_s,
+        "cases": sum(case.touched for case in work.cases) * costs.prepare_s,
+        "teachers": teacher_pass,
+        "steps": costs.first_step_s + sum(n * s for n, s in zip(work.phases, costs.step_s, strict=True)),
+        "validation": work.validations * student_pass,
+        # the packaged network is validated once more, and answers once more to be calibrated
+        "package": 2 * student_pass + teacher_pass * work.asked_again + fitted * costs.fit_s if held else 0.0,
+    }
+    parts["checkpoints"] = checkpoint_files(work, sum(parts.values())) * costs.checkpoint_s
+    return parts
+
+
+def checkpoint_files(work: Workload, seconds: float) -> int:
+    """Files that are written: the first, each minute's, at each validation the step and the best, and the package."""
+    return 2 + int(seconds / _CHECKPOINT_EVERY_S) + 2 * work.validations + len(work.phases) - 1
+
+
+def _kept(case: CaseSize, costs: UnitCosts) -> Shape:
+    return tuple(max(1, round(n * share)) for n, share in zip(case.grid, costs.kept, strict=True))  # type: ignore[return-value]
+
+
+def _ram_bytes(work: Workload, costs: UnitCosts) -> int:
+    """The most of: preparing the largest case; steps and validation, beside the data workers."""
+    preparing = costs.resident_bytes + costs.prepare_bytes * max(case.touched for case in work.cases)
+    held = [math.prod(_kept(case, costs)) for case in work.held]
+    kept_labels = _TEACHER_LABEL_BYTES * sum(held) if work.teachers else 0
+    largest = max(held, default=0)
+    more = max(0, largest - costs.validated_voxels) * _VALIDATION_BYTES
+    sums, known = (min(work.tile_bytes, 4 * work.channels * n) for n in (largest, costs.validated_voxels))
+    validating = costs.validation_bytes + more + max(0, sums - known)
+    training = max(costs.step_bytes, validating if held else 0) + costs.worker_bytes + kept_labels
+    return int(max(preparing, training))
+
+
+def _disk_bytes(work: Workload, costs: UnitCosts, files: int) -> int:
+    """The cache, and beside it as many checkpoints as there are at once, or at the end the package."""
+    cache = costs.cache_bytes * sum(case.grid_voxels for case in work.cases)
+    steps = files - work.validations - 1
+    best = costs.checkpoint_bytes if work.held else 0
+
+    def of_steps(at_once: int) -> int:
+        first = steps <= at_once  # the first, which has no moments yet, is still there
+        return first * costs.first_checkpoint_bytes + (min(steps, at_once) - first) * costs.checkpoint_bytes
+
+    ended = of_steps(_CHECKPOINTS_AT_ONCE - 1) + _PACKAGE_SHARE * costs.checkpoint_bytes
+    return int(cache + best + max(of_steps(_CHECKPOINTS_AT_ONCE), ended))

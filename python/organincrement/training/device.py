@@ -1,11 +1,17 @@
 """Which device and precision a job uses; `auto` is resolved here and recorded in the `started` event."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from organincrement.contract.plan import DEVICES
+
+_PRECISIONS = ("auto", "bf16", "fp16", "fp32", "fp64")
 
 
 class DeviceError(ValueError):
@@ -14,15 +20,31 @@ class DeviceError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """device: where training runs. precision: bf16, fp16 or fp32. autocast: the torch type, None for fp32."""
+    """device: where training runs. precision: bf16, fp16, fp32, or fp64, which is for comparing processes (slow)."""
 
     device: torch.device
     precision: str
 
     @property
     def autocast(self) -> torch.dtype | None:
-        """The type that matrix work is done in."""
+        """The type that matrix work is done in, None where it is that of the weights."""
         return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+
+    @property
+    def weights(self) -> torch.dtype:
+        """The type of weights and images."""
+        return torch.float64 if self.precision == "fp64" else torch.float32
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """To compute a loss in."""
+        if self.precision == "fp64":
+            return _AllDouble()
+        return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+
+    def adopt(self, network: nn.Module) -> None:
+        """Give a network's weights their type; it then takes images of any type."""
+        if self.precision == "fp64":
+            network.to(self.weights).register_forward_pre_hook(_in_type_of_weights)
 
     @property
     def description(self) -> str:
@@ -37,10 +59,10 @@ def resolve_hardware(device: str, precision: str) -> Hardware:
 
     Raises: DeviceError where CUDA is asked for and absent, or a name is unknown.
     """
-    if device not in DEVICES or precision not in ("auto", "bf16", "fp16", "fp32"):
+    if device not in DEVICES or precision not in _PRECISIONS:
         raise DeviceError(
-            f"device '{device}' with precision '{precision}' is unknown; "
-            "use auto, cpu or cuda with auto, bf16, fp16 or fp32"
+            f"device '{device}' with precision '{precision}' is unknown; use auto, cpu or cuda with "
+            f"{', '.join(_PRECISIONS[:-1])} or {_PRECISIONS[-1]}"
         )
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("no CUDA device was found: use --device cpu, or check the driver with nvidia-smi")
@@ -48,6 +70,18 @@ def resolve_hardware(device: str, precision: str) -> Hardware:
     if precision == "fp16" and chosen.type == "cpu":
         raise DeviceError("fp16 is for CUDA only: use bf16 or fp32 on a CPU")
     return Hardware(device=chosen, precision=_fastest_precision(chosen) if precision == "auto" else precision)
+
+
+class _AllDouble(TorchFunctionMode):
+    """What losses widen to float32, so as not to compute in bfloat16, stays float64."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0].double() if func is torch.Tensor.float else func(*args, **(kwargs or {}))
+
+
+def _in_type_of_weights(network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    kind = next(network.parameters()).dtype
+    return tuple(image.to(kind) for image in inputs)
 
 
 def _fastest_precision(device: torch.device) -> str:

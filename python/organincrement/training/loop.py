@@ -13,12 +13,15 @@ from torch import nn
 
 from organincrement.contract import codec
 from organincrement.contract.plan import Plan
-from organincrement.imaging.patches import seed_of
 from organincrement.inference.memory import free_gpu_memory, whose_memory
-from organincrement.methods.protocol import Batch, ContinualMethod, LossTerms
+from organincrement.methods.protocol import ContinualMethod
+from organincrement.training.backward import Backward
 from organincrement.training.batches import BatchSource, Draw
 from organincrement.training.checkpoint import load_newest, save_checkpoint
 from organincrement.training.device import Hardware
+from organincrement.training.distributed import ALONE, Group, ProcessLost
+from organincrement.training.distributed_batches import ShareOfBatches
+from organincrement.training.distributed_layers import share_layers
 from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
 from organincrement.training.phases import PhasePlan
 from organincrement.training.reporting import Reporter
@@ -54,7 +57,7 @@ class Trainer:
     """Runs a method's loss over the plan's steps. `run` may raise the signals of `training.signals`.
 
     Args: annotated: of each case, which of the organs that can be labelled were looked for. exemplars: cases from the
-        vault, which no batch mixes with others.
+        vault, which no batch mixes with others. group: of processes that train together; the first one writes.
     """
 
     def __init__(
@@ -70,20 +73,27 @@ class Trainer:
         reporter: Reporter,
         hardware: Hardware,
         check_flags: Callable[[], None],
+        group: Group = ALONE,
     ) -> None:
         self.plan, self.method, self.source, self.validate = plan, method, source, validate
-        self.annotated, self.exemplars = annotated, exemplars
         self.phases = PhasePlan(method.phases(), plan.training.steps)
         self.checkpoints, self.reporter, self.hardware, self.check_flags = checkpoints, reporter, hardware, check_flags
+        self.group = group
         torch.manual_seed(plan.seed)
         self.student = method.build_student()
-        self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
-        self._start_optimizer()
+        for network in (self.student, *(teacher.network for teacher in method.inputs.teachers)):
+            hardware.adopt(network)
+        if not group.is_alone:
+            share_layers(self.student)
         # bfloat16 has the range of float32; only float16 needs its gradients scaled
         self.scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.precision == "fp16")
-        self.draws = SteadyDraws(
-            source, plan.training, pin=hardware.device.type == "cuda", between=check_flags, warn=reporter.warn
-        )
+        self.backward = Backward(
+            plan=plan, method=method, annotated=annotated, exemplars=exemplars, hardware=hardware, scaler=self.scaler,
+            group=group,
+        )  # fmt: skip
+        self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
+        self._start_optimizer()
+        self._start_draws()
         self._plan_sha256 = hashlib.sha256(codec.dumps(plan).encode()).hexdigest()
         self._last_saved_s = time.monotonic()
 
@@ -97,7 +107,7 @@ class Trainer:
 
         Raises: PlanChanged where another plan made it.
         """
-        step, state, passed_over = load_newest(self.checkpoints)
+        step, state, passed_over = self._newest()
         if state is not None and state.get("plan_sha256") not in (None, self._plan_sha256):
             raise PlanChanged("plan.json: has changed since the job started: restore it, or start a new job")
         for name in passed_over:
@@ -116,7 +126,7 @@ class Trainer:
             self.save(best=False)  # where a loss that is not finite goes back to; and a full disk shows at once
         try:
             while self.progress.step < total:
-                self.check_flags()
+                self.group.agree(self.check_flags)
                 self._validate_if_due()
                 if self._ends_before_next_phase():
                     break
@@ -133,6 +143,14 @@ class Trainer:
         self.optimizer = make_optimizer(self.student, self.plan.training.optimizer)
         ema, first = self.plan.training.ema, self.plan.training.schedule.get("ema_first")
         self.average = AveragedWeights(self.student, ema, first) if ema else None
+        self.backward.renew()
+
+    def _start_draws(self) -> None:
+        source, between, pin = self.source, self.check_flags, self.hardware.device.type == "cuda"
+        if not self.group.is_alone:
+            parts = self.backward.parts(source.sampler.batch, self.progress.micro_batch)
+            source, between = ShareOfBatches.of(source, parts), lambda: None  # all stop between two steps
+        self.draws = SteadyDraws(source, self.plan.training, pin=pin, between=between, warn=self.reporter.warn)
 
     def _ends_before_next_phase(self) -> bool:
         """Enter the phases that begin at this step. Returns: whether the method ends the training instead."""
@@ -151,7 +169,9 @@ class Trainer:
         return progress.ended
 
     def save(self, *, best: bool) -> None:
-        """Write a checkpoint. Raises: DiskFull."""
+        """Write a checkpoint, as the first of the processes. Raises: DiskFull."""
+        if not self.group.is_first:
+            return
         state = self._state()
         try:
             path, digest = save_checkpoint(self.checkpoints, self.progress.step, state, best=best)
@@ -195,10 +215,12 @@ class Trainer:
         """Backward over the batch in parts; a part that does not fit into memory is halved, and that is said."""
         while True:
             try:
-                return self._backward(draw)
+                self.optimizer.zero_grad(set_to_none=True)
+                return self.backward(self.student, draw, self.progress.step, self.progress.micro_batch)
             except (RuntimeError, MemoryError) as error:
                 whose = whose_memory(error)
-                if self.progress.micro_batch <= 1 or whose is None:
+                # of several processes the others are in the middle of it: parts are what the plan says
+                if self.progress.micro_batch <= 1 or whose is None or not self.group.is_alone:
                     raise
             # the error, which holds on to the tensors of the failed attempt, is gone here
             self.optimizer.zero_grad(set_to_none=True)
@@ -208,42 +230,12 @@ class Trainer:
                 "smaller_batch", f"out of {whose} memory: going on with parts of {self.progress.micro_batch} patches"
             )
 
-    def _backward(self, draw: Draw) -> dict[str, float]:
-        self.student.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        image_BCDHW, labels_BDHW, ids = draw
-        count, values = len(image_BCDHW), {}
-        generator = torch.Generator().manual_seed(seed_of(self.plan.seed, self.progress.step, 2))
-        torch.manual_seed(seed_of(self.plan.seed, self.progress.step, 3))  # dropout, where a network has any
-        for first in range(0, count, self.progress.micro_batch):
-            part = slice(first, first + self.progress.micro_batch)
-            batch = Batch(
-                image_BCDHW=image_BCDHW[part].to(self.hardware.device, non_blocking=True),
-                labels_BDHW=labels_BDHW[part].to(self.hardware.device, non_blocking=True),
-                annotated_BL=torch.tensor([self.annotated[i] for i in ids[part]], device=self.hardware.device),
-                case_ids=ids[part],
-                generator=generator,
-                exemplar=ids[first] in self.exemplars,
-                step=self.progress.step,
-            )
-            share = len(batch.case_ids) / count
-            terms = self._loss(batch)
-            self.scaler.scale(terms.total * share).backward()
-            for name, value in terms.values().items():
-                values[name] = values.get(name, 0.0) + share * value
-        return values
-
-    def _loss(self, batch: Batch) -> LossTerms:
-        with torch.autocast(
-            self.hardware.device.type, self.hardware.autocast, enabled=self.hardware.autocast is not None
-        ):
-            return self.method.loss(self.student, batch)
-
     def _step_back(self, case_ids: tuple[str, ...]) -> None:
-        where = f"at step {self.progress.step} (cases {', '.join(case_ids)})"
+        of_all = self.group.together(lambda: ", ".join(case_ids))
+        where = f"at step {self.progress.step} (cases {', '.join(of_all)})"
         if self.progress.lr_scale < 1.0:
             raise Diverged(f"the loss is not a number {where}, also with a smaller step")
-        step, state, _ = load_newest(self.checkpoints)
+        step, state, _ = self._newest()
         if state is None:
             raise Diverged(f"the loss is not a number {where}, and no checkpoint is whole")
         self._set_state(state)
@@ -269,8 +261,15 @@ class Trainer:
 
     def _checkpoint_bytes(self) -> int:
         """Weights, two moments, and the average where there is one."""
-        weights = sum(weight.numel() * 4 for weight in self.student.state_dict().values())
+        weights = sum(weight.nbytes for weight in self.student.state_dict().values())
         return (4 if self.average else 3) * weights
+
+    def _newest(self) -> tuple[int, dict[str, Any] | None, list[str]]:
+        """The newest whole checkpoint, the same for all processes; none of them writes before all have read."""
+        found = load_newest(self.checkpoints)
+        if len(set(self.group.together(lambda: str(found[0])))) > 1:
+            raise ProcessLost("not all processes see the job's newest checkpoint yet: start the same command once more")
+        return found
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -285,6 +284,9 @@ class Trainer:
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self.progress = Progress(**state["progress"])
+        if not self.group.is_alone:  # a part may have become smaller
+            self.draws.end()
+            self._start_draws()
         self.reporter.phase = self.phases.names[self.progress.phase]
         self._start_optimizer()
         self.student.load_state_dict(state["student"])

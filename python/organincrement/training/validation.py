@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.inference.readout import Readout
 from organincrement.inference.windows import Box, Windows, average_windows
 
+VALIDATION_STEP = 0.75  # of the windows, as a share of the patch: a look is no segmentation
 Rows = dict[str, list[float]]
 Result = TypeVar("Result")
 
@@ -29,7 +31,13 @@ class HeldBackCase:
     case: CachedCase
     annotated: tuple[str, ...]
     label_values: Mapping[str, int]
-    teacher_labels_DHW: np.ndarray | None
+    teacher_labels_DHW: np.ndarray | Callable[[], np.ndarray | None] | None
+
+    @cached_property
+    def teacher_DHW(self) -> np.ndarray | None:
+        """Asked at the first look: a job's start does not wait for it."""
+        asked = self.teacher_labels_DHW
+        return asked() if callable(asked) else asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +205,9 @@ def validate(
             if organ in held.annotated:
                 found = (predicted == organs.index(organ)) & (truth >= 0)
                 _add(dice[organ], found, truth == held.label_values[organ])
-        if held.teacher_labels_DHW is not None:
+        if held.teacher_DHW is not None:
             for index, organ in enumerate(old, start=1):
-                _add(agreement[organ], predicted == index, held.teacher_labels_DHW == index)
+                _add(agreement[organ], predicted == index, held.teacher_DHW == index)
     return ValidationResult(dice=dice, agreement=agreement)
 
 

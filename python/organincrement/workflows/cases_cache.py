@@ -11,14 +11,16 @@ from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import Preprocessing
-from organincrement.imaging.cache import CachedCase, write_case
+from organincrement.imaging.cache import CachedCase, image_file, write_case
 from organincrement.imaging.conventions import CONVENTIONS
 from organincrement.imaging.patches import UNLABELLED
 from organincrement.imaging.preprocessing import canonical_grid, preprocess_pair
 from organincrement.imaging.safe_read import read_image
 from organincrement.imaging.volume import Volume
 from organincrement.workflows.case_files import case_labels, check_unchanged, renumbered
+from organincrement.workflows.job_endings import CACHE
 from organincrement.workflows.setup import PlannedCase, Setup
+from organincrement.workflows.shared_cases import CaseOnGrid, SharedCases
 
 _PERCENTILES = (0.5, 50.0, 99.5)
 _WHERE_CHANGED = "submit the case again and make a new plan"
@@ -44,37 +46,58 @@ def prepare_cases(
 ) -> dict[str, tuple[CachedCase, Prepared]]:
     """Every case of the plan in the cache; a case that is there already, with the same hashes, is not read again.
 
+    One case at a time is in memory. Into the job's own cache come also cases that another job beside it prepared.
     Raises: WorkflowError where a file has changed since the dataset recorded it; ImageError where it cannot be read.
     """
+    shared = SharedCases(job.path.parent) if folder == job.path / CACHE else None  # what only tries a plan shares none
     prepared = {}
     for planned in setup.cases:
         between()
-        prepared[planned.id] = _prepare(setup, planned, job, folder)
+        prepared[planned.id] = _prepare(setup, planned, job, folder, shared)
     return prepared
 
 
-def _prepare(setup: Setup, planned: PlannedCase, job: JobFolder, folder: Path) -> tuple[CachedCase, Prepared]:
+def _prepare(
+    setup: Setup, planned: PlannedCase, job: JobFolder, folder: Path, shared: SharedCases | None
+) -> tuple[CachedCase, Prepared]:
     note, case = folder / f"{planned.id}.json", planned.case
     known = _cached(note, planned, setup)
     if known is not None:
         return CachedCase(id=planned.id, folder=folder, shape=known.shape), known
     check_unchanged(planned.dataset, case, _WHERE_CHANGED, opened=lambda sha256: job.log_read(planned.id, sha256))
-    image = read_image(planned.dataset.image_path(case))
-    image_DHW, labels_DHW = preprocess_pair(image, case_labels(planned.dataset, case, image), setup.preprocessing)
-    local_DHW, rules = local_labels(labels_DHW, planned, setup), CONVENTIONS[setup.preprocessing.convention]
-    cached = write_case(folder, planned.id, image_DHW, local_DHW, seed=setup.plan.seed)
+    folder.mkdir(exist_ok=True)
+    packed_image = image_file(folder, planned.id)
+    shared = None if planned.old else shared  # copies of old data stay in the job
+    found = shared.take(case, setup.preprocessing, packed_image) if shared else None
+    made = found or _made(setup, planned)
+    cached = write_case(
+        folder, planned.id, made.image_DHW, local_labels(made.labels_DHW, planned, setup), seed=setup.plan.seed
+    )
     known = Prepared(
         image_sha256=case.image_sha256,
         label_sha256=case.label_sha256 or "",
         preprocessing=setup.preprocessing,
         annotated=setup.annotated_as(planned),
         shape=cached.shape,
-        spacing_mm=_spacing_mm(image, setup.preprocessing),
-        percentiles=_percentiles(image),
-        fill=float(image_DHW.min()) if rules.padding == "lowest" else 0.0,
+        spacing_mm=made.spacing_mm,
+        percentiles=made.percentiles,
+        fill=made.fill,
     )
     codec.write(known, note)
+    if shared and not found:
+        shared.keep(case, setup.preprocessing, made, packed_image)
     return cached, known
+
+
+def _made(setup: Setup, planned: PlannedCase) -> CaseOnGrid:
+    image = read_image(planned.dataset.image_path(planned.case))
+    labels = case_labels(planned.dataset, planned.case, image)
+    image_DHW, labels_DHW = preprocess_pair(image, labels, setup.preprocessing)
+    rules = CONVENTIONS[setup.preprocessing.convention]
+    return CaseOnGrid(
+        image_DHW=image_DHW, labels_DHW=labels_DHW, spacing_mm=_spacing_mm(image, setup.preprocessing),
+        percentiles=_percentiles(image), fill=float(image_DHW.min()) if rules.padding == "lowest" else 0.0,
+    )  # fmt: skip
 
 
 def _cached(note: Path, planned: PlannedCase, setup: Setup) -> Prepared | None:

@@ -22,6 +22,7 @@ from organincrement.workflows.jobs import start_detached
 from organincrement.workflows.make_plan import PlanRequest, make_plan
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
 from organincrement.workflows.segment import SegmentRequest, segment
+from organincrement.workflows.shared_cases import forget_shared_cases
 from organincrement.workflows.train import create_job, run_job
 
 OLD_ORGANS = ("liver", "spleen", "kidney_left", "kidney_right")
@@ -83,6 +84,7 @@ def run_demo(
         say(f"     {method}" + (", in a detached process" if method == DEFAULT else ""))
         packages[method], seconds[method] = _trained(out, method, plan, watch, detach=method == DEFAULT)
     say("4/5  comparing on patients that nobody has seen")
+    forget_shared_cases(out / "jobs")
     evaluations = {
         name: evaluate(path, datasets["test"].path, out / "evaluation" / name) for name, path in packages.items()
     }

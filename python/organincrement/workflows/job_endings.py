@@ -14,6 +14,7 @@ from organincrement.training.checkpoint import delete_all_but_newest
 from organincrement.training.signals import DiskFull
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.failures import failure_of, where_it_arose, without_places
+from organincrement.workflows.shared_cases import forget_shared_cases
 
 CACHE = "cache"
 
@@ -38,7 +39,10 @@ def pause_for_room(job: JobFolder, events: EventWriter, error: Exception) -> Non
     makers_of_room: list[Callable[[], object]] = [
         lambda: None,
         lambda: delete_all_but_newest(job.checkpoint_path),
-        lambda: shutil.rmtree(job.path / CACHE, ignore_errors=True),
+        lambda: (
+            forget_shared_cases(job.path.parent),  # its links are what keeps the cache's files
+            shutil.rmtree(job.path / CACHE, ignore_errors=True),
+        ),
     ]
     words: list[tuple[str, dict[str, object]]] = [
         ("warned", {"code": "disk_full", "message": message}),

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from organincrement.methods.protocol import ContinualMethod, Preset, Recipe, con
 from organincrement.methods.registry import DEFAULT_METHOD, method_named
 from organincrement.networks.sizing import patch_multiple
 from organincrement.planning.errors import PlanningError
+from organincrement.planning.estimate import CaseSize
 from organincrement.planning.first_model import ScanFacts, network_size, network_spacing_mm, slice_patch
 from organincrement.planning.limits import check_patch, check_seed, check_training, check_validation
 from organincrement.planning.split import held_back
@@ -44,7 +47,7 @@ class PlanRequest:
     """What the user asked for. `overrides`: method settings by name, and `training.*`, `validation.*` and `seed`.
 
     old_datasets: of what the teacher was trained on, for methods that may see it. exemplars: a vault, for those that
-    replay. notice: told, in a line, of what had to be planned otherwise than asked.
+    replay. notice: told, in a line, of what had to be planned otherwise than asked. clock: seconds to estimate in.
     """
 
     datasets: Sequence[Path]
@@ -59,6 +62,7 @@ class PlanRequest:
     overrides: Settings = field(default_factory=dict)
     device: str = "auto"
     notice: Callable[[str], None] = lambda line: None
+    clock: Callable[[], float] = time.perf_counter
 
 
 def make_plan(request: PlanRequest) -> Plan:
@@ -82,15 +86,19 @@ def make_plan(request: PlanRequest) -> Plan:
     setup = set_up(plan, request.out)
     check_training(plan.training, patch_multiple(setup.network))
     tell_of_teachers(setup, request.notice)
-    return _written(setup, request.out, scans, hardware, request.notice)
+    return _written(setup, request.out, scans, hardware, request.notice, request.clock)
 
 
 def _written(
-    setup: Setup, out: Path, scans: Sequence[ScanFacts], hardware: Hardware, notice: Callable[[str], None]
+    setup: Setup,
+    out: Path,
+    scans: Sequence[ScanFacts],
+    hardware: Hardware,
+    notice: Callable[[str], None],
+    clock: Callable[[], float],
 ) -> Plan:
     hardware = resolve_hardware(hardware.device.type, setup.plan.training.precision)
-    voxels = [_voxels(scan, setup) for scan in scans]
-    plan = fitted_plan(setup, hardware, voxels, notice)
+    plan = fitted_plan(setup, hardware, [_size(scan, setup) for scan in scans], notice, clock)
     out.parent.mkdir(parents=True, exist_ok=True)
     codec.write(plan, out)
     return plan
@@ -219,6 +227,6 @@ def _facts(planned: PlannedCase) -> ScanFacts:
     return ScanFacts(shape=shape, spacing_mm=spacing_mm)
 
 
-def _voxels(scan: ScanFacts, setup: Setup) -> int:
-    shape = grid_shape(scan.shape, scan.spacing_mm, setup.preprocessing)
-    return shape[0] * shape[1] * shape[2]
+def _size(scan: ScanFacts, setup: Setup) -> CaseSize:
+    grid = grid_shape(scan.shape, scan.spacing_mm, setup.preprocessing)
+    return CaseSize(scan_voxels=math.prod(scan.shape), grid=grid)

@@ -1,27 +1,41 @@
 """The estimate of a plan, made to fit: where a step does not fit into memory, in smaller parts, then on the CPU."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from organincrement.contract.plan import Estimate, Plan
+from organincrement.contract.plan import Plan
 from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.planning.errors import PlanningError
-from organincrement.planning.estimate import estimate
+from organincrement.planning.estimate import CaseSize, estimate
 from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.training.signals import DiskFull, is_disk_full
+from organincrement.workflows.plan_rehearsal import rehearse
 from organincrement.workflows.setup import Setup
 
+_NO_ROOM = "the disk for temporary files is full: free space there, or name another folder in TMPDIR"
 
-def fitted_plan(setup: Setup, hardware: Hardware, voxels: Sequence[int], notice: Callable[[str], None]) -> Plan:
+
+def fitted_plan(
+    setup: Setup,
+    hardware: Hardware,
+    sizes: Sequence[CaseSize],
+    notice: Callable[[str], None],
+    clock: Callable[[], float] = time.perf_counter,
+) -> Plan:
     """The plan with its estimate, its accumulation raised or its device changed to what memory allows.
 
-    Args: voxels: of each scan on the network's grid. notice: told of every change, in a line.
-    Raises: PlanningError where one patch does not fit into main memory.
+    Args: sizes: of each case of the setup. notice: told of every change, in a line. clock: seconds to estimate in.
+    Raises: PlanningError where one patch does not fit into main memory, or there is no room to try.
     """
     plan = setup.plan
     while True:
         try:
-            return replace(plan, estimate=_measured(setup, plan, hardware, voxels))
-        except (RuntimeError, MemoryError) as error:
+            rehearsal = rehearse(setup, plan, hardware, sizes, clock)
+            return replace(plan, estimate=estimate(rehearsal.work, rehearsal.costs, hardware.description))
+        except (RuntimeError, MemoryError, OSError) as error:
+            if isinstance(error, DiskFull) or is_disk_full(error):
+                raise PlanningError(_NO_ROOM) from error
             whose = whose_memory(error)
             if whose is None:
                 raise
@@ -45,15 +59,3 @@ def fitted_plan(setup: Setup, hardware: Hardware, voxels: Sequence[int], notice:
 
 def _part(plan: Plan) -> int:
     return -(-plan.training.batch // plan.training.accumulation)
-
-
-def _measured(setup: Setup, plan: Plan, hardware: Hardware, voxels: Sequence[int]) -> Estimate:
-    """By steps of one part of the batch, as many times as there are parts."""
-    part = _part(plan)
-    parts = -(-plan.training.batch // part)
-    one = replace(plan, training=replace(plan.training, batch=part))
-    rows = [setup.looked_for(setup.annotated_as(case)) for case in setup.cases]
-    expected = estimate(one, setup.method(hardware.device), hardware, voxels, max(rows, key=sum))
-    if parts == 1 or expected.seconds is None:
-        return expected
-    return replace(expected, seconds=round(expected.seconds * parts, 1))

@@ -116,11 +116,11 @@ class Setup:
             for teacher in self.teachers
         )  # fmt: skip
 
-    def method(self, device: torch.device) -> ContinualMethod:
-        """The method, its teachers frozen on the device."""
+    def method(self, device: torch.device, teachers: Sequence[FrozenTeacher] | None = None) -> ContinualMethod:
+        """The method. Args: teachers: on the device; by default frozen ones that remember nothing."""
         inputs = MethodInputs(
-            transition=self.transition, teachers=self.frozen_teachers(device), network=self.network, head=self.head,
-            config=self.config, device=device,
+            transition=self.transition, teachers=self.frozen_teachers(device) if teachers is None else teachers,
+            network=self.network, head=self.head, config=self.config, device=device,
         )  # fmt: skip
         return method_named(self.plan.method)(inputs)
 

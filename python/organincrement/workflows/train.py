@@ -6,38 +6,35 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from organincrement import __version__
 from organincrement.contract import codec
 from organincrement.contract.events import EventWriter
 from organincrement.contract.files import found_at_or_above, remove_partials
 from organincrement.contract.job import JobFolder, claim_writer
 from organincrement.contract.plan import Plan, moved_plan
-from organincrement.contract.process import this_process
-from organincrement.imaging.cache import CachedCase
-from organincrement.imaging.patches import PatchSampler
 from organincrement.inference.memory import free_gpu_memory, whose_memory
-from organincrement.methods.teacher import FrozenTeacher
-from organincrement.training.batches import BatchSource
+from organincrement.methods.protocol import Product
+from organincrement.networks.heap import keep_freed_memory
 from organincrement.training.checkpoint import load_best, newest_step
 from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.training.distributed import ALONE, Group, ProcessLost
 from organincrement.training.loop import Trainer
 from organincrement.training.reporting import Reporter
 from organincrement.training.signals import CancelRequested, DiskFull, PauseRequested, is_disk_full
-from organincrement.training.validation import HeldBackCase, Segmenter, ValidationResult, validate
+from organincrement.training.validation import VALIDATION_STEP, HeldBackCase, Segmenter, ValidationResult, validate
+from organincrement.workflows.batches_of_cases import annotated_of, batches, teachers_for
 from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.exemplar_vault import exemplar_cases
+from organincrement.workflows.held_back import held_back, looked_at
 from organincrement.workflows.job_endings import CACHE, fail, pause_for_room, room_needed
+from organincrement.workflows.job_words import Unheard, announce
 from organincrement.workflows.setup import Setup, input_hashes, set_up
 from organincrement.workflows.student_package import PreparedCases, write_student
 
-_VALIDATION_STEP = 0.75
 _GET_ABOUT = {"dataset.json": "dataset", "model.json": "model package"}
 
 
@@ -61,14 +58,17 @@ def refuse_inside(folder: Path) -> None:
         raise WorkflowError(f"{folder.name}: lies inside the {kind} {found.parent.name}; choose another place")
 
 
-def run_job(job: JobFolder) -> str:
-    """Run a job to its end, or go on with it where it stopped.
+def run_job(job: JobFolder, group: Group = ALONE) -> str:
+    """Run a job to its end, or go on with it where it stopped; with others, of which the first writes.
 
     Returns: finished, paused or cancelled. Raises: ContractError where another process runs it, WorkflowError where it
     is over; what made it fail, after saying so in its events.
     """
     _refuse_if_over(job)
+    if not group.is_first:
+        return _follow(job, group)
     with ExitStack() as stack:
+        stack.enter_context(group.telling())
         try:
             stack.enter_context(claim_writer(job))
             _refuse_if_over(job)  # another process may have ended it between the two
@@ -79,7 +79,18 @@ def run_job(job: JobFolder) -> str:
             if is_disk_full(error):
                 raise WorkflowError(f"{job.path.name}: {room_needed(job, error)}") from error
             raise
-        return _run_and_say(job, events)
+        return _run_and_say(job, events, group)
+
+
+def _follow(job: JobFolder, group: Group) -> str:
+    """Run with the others. Returns: what the first process makes of it."""
+    try:
+        _run_where_it_fits(job, Unheard(group.rank), group)
+        return "finished"
+    except (PauseRequested, DiskFull):
+        return "paused"
+    except CancelRequested:
+        return "cancelled"
 
 
 def _refuse_if_over(job: JobFolder) -> None:
@@ -88,11 +99,11 @@ def _refuse_if_over(job: JobFolder) -> None:
         raise WorkflowError(f"{job.path.name}: the job is {state}; make a new one")
 
 
-def _run_and_say(job: JobFolder, events: EventWriter) -> str:
+def _run_and_say(job: JobFolder, events: EventWriter, group: Group) -> str:
     """Run, and make the end an event, whatever it is."""
     try:
         try:
-            _run_where_it_fits(job, events)
+            _run_where_it_fits(job, events, group)
             return "finished"
         except PauseRequested:
             events.write("paused", step=job.status().step)
@@ -102,6 +113,9 @@ def _run_and_say(job: JobFolder, events: EventWriter) -> str:
             with suppress(OSError):  # the flag says it as well
                 events.write("cancelled", step=job.status().step)
             return "cancelled"
+    except ProcessLost as error:
+        events.write("warned", code="process_lost", message=str(error))
+        raise
     except Exception as error:
         if isinstance(error, DiskFull) or is_disk_full(error):
             pause_for_room(job, events, error)
@@ -110,11 +124,15 @@ def _run_and_say(job: JobFolder, events: EventWriter) -> str:
         raise
 
 
-def _run_where_it_fits(job: JobFolder, events: EventWriter) -> None:
+def _run_where_it_fits(job: JobFolder, events: EventWriter | Unheard, group: Group) -> None:
     """Run on the plan's device, and on the CPU, from the newest checkpoint, where the GPU's memory does not suffice."""
     started_s = time.monotonic()
     plan = job.plan()
     hardware = resolve_hardware(plan.device, plan.training.precision)
+    if not group.is_alone:
+        with group.telling():
+            _run(job, events, group.hardware(hardware), started_s, group)
+        return
     try:
         _run(job, events, hardware, started_s)
         return
@@ -132,15 +150,19 @@ def _run_where_it_fits(job: JobFolder, events: EventWriter) -> None:
     _run(job, events, resolve_hardware("cpu", precision), started_s)
 
 
-def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: float) -> None:
+def _run(
+    job: JobFolder, events: EventWriter | Unheard, hardware: Hardware, started_s: float, group: Group = ALONE
+) -> None:
     plan = job.plan()
+    if hardware.device.type == "cpu":
+        keep_freed_memory()
     _refuse_changed_inputs(plan, job.plan_path)
     setup = set_up(plan, job.plan_path)
     check_flags = _flag_check(job)
-    method = setup.method(hardware.device)
+    method = setup.method(hardware.device, teachers_for(setup, hardware.device, job.path / CACHE, group.is_alone))
     phases = [phase.name for phase in method.phases()]
-    _announce(events, plan, hardware, phases, newest_step(job.checkpoint_path))
-    prepared = prepare_cases(setup, job, job.path / CACHE, check_flags)
+    announce(events, plan, hardware, phases, newest_step(job.checkpoint_path), group)
+    prepared = _prepared(setup, job, check_flags, group)
     training = [cached for case_id, (cached, _) in prepared.items() if case_id not in plan.validation.cases]
     if not training:
         raise WorkflowError("every case is held back for validation: add cases, or hold fewer back")
@@ -155,19 +177,22 @@ def _run(job: JobFolder, events: EventWriter, hardware: Hardware, started_s: flo
     )
     segmenter = Segmenter(
         patch=plan.training.patch,  # type: ignore[arg-type]
-        step=_VALIDATION_STEP, fill=fill, device=hardware.device, autocast=hardware.autocast, between=check_flags,
+        step=VALIDATION_STEP, fill=fill, device=hardware.device, autocast=hardware.autocast, between=check_flags,
         warn=reporter.warn,
     )  # fmt: skip
-    held = _held_back(setup, prepared, segmenter)
+    held = held_back(setup, prepared, segmenter, group)
     trainer = Trainer(
-        plan=plan, method=method, source=_batches(setup, training, exemplars, fill),
-        validate=_validator(setup, held, segmenter), annotated=_annotated(setup, prepared, exemplars),
+        plan=plan, method=method, source=batches(setup, training, exemplars, fill),
+        validate=_validator(setup, held, segmenter, group), annotated=annotated_of(setup, prepared, exemplars),
         exemplars=frozenset(case.id for case in exemplars), checkpoints=job.checkpoint_path, reporter=reporter,
-        hardware=hardware, check_flags=check_flags,
+        hardware=hardware, check_flags=check_flags, group=group,
     )  # fmt: skip
     trainer.restore()
     _train(trainer)
-    metrics = _package(job, setup, prepared, held, trainer, segmenter)
+    product, result = _product(setup, held, trainer, segmenter)
+    if not group.is_first:
+        return
+    metrics = write_student(job, setup, product, prepared, held, result, segmenter)
     shutil.rmtree(job.path / CACHE, ignore_errors=True)
     events.write(
         "finished", package=job.student_path.name, metrics=metrics, seconds=round(time.monotonic() - started_s, 1)
@@ -180,6 +205,17 @@ def _train(trainer: Trainer) -> None:
     except PauseRequested:
         trainer.save(best=False)
         raise
+
+
+def _prepared(setup: Setup, job: JobFolder, check_flags: Callable[[], None], group: Group) -> PreparedCases:
+    """All cases in the job's cache; of several processes each prepares some."""
+    folder = job.path / CACHE
+    if group.is_alone:
+        return prepare_cases(setup, job, folder, check_flags)
+    group.together(lambda: "")  # the first has tidied the folder up by then
+    own = replace(setup, cases=setup.cases[group.rank :: group.size])
+    group.together(lambda: str(len(prepare_cases(own, job, folder, check_flags))))
+    return prepare_cases(setup, job, folder, lambda: None)
 
 
 def _refuse_changed_inputs(plan: Plan, plan_file: Path) -> None:
@@ -198,94 +234,34 @@ def _flag_check(job: JobFolder) -> Callable[[], None]:
     return check
 
 
-def _annotated(setup: Setup, prepared: PreparedCases, exemplars: Sequence[CachedCase]) -> dict[str, tuple[bool, ...]]:
-    """Of each case, which of the organs that can be labelled were looked for; in an exemplar none."""
-    return {
-        **{case_id: setup.looked_for(known.annotated) for case_id, (_, known) in prepared.items()},
-        **{case.id: setup.looked_for(()) for case in exemplars},
-    }
-
-
-def _held_back(setup: Setup, prepared: PreparedCases, segmenter: Segmenter) -> list[HeldBackCase]:
-    """The validation cases, with what the teachers say of them, in the student's labels."""
-    teachers = setup.frozen_teachers(segmenter.device)
-    return [
-        HeldBackCase(
-            case=cached, annotated=known.annotated, label_values=setup.label_values,
-            teacher_labels_DHW=_labels_of(teachers, cached, segmenter),
-        )
-        for cached, known in (prepared[case_id] for case_id in setup.plan.validation.cases)
-    ]  # fmt: skip
-
-
-def _labels_of(teachers: Sequence[FrozenTeacher], case: CachedCase, segmenter: Segmenter) -> np.ndarray | None:
-    """The most probable old organ of each voxel; of several teachers the first that names one. None without any."""
-    merged = None
-    for teacher in teachers:
-
-        def labelled(logits_CDHW: torch.Tensor, teacher: FrozenTeacher = teacher) -> torch.Tensor:
-            return teacher.old_labels(logits_CDHW)
-
-        labels = segmenter.labels(teacher.network, case, teacher.readout.channels, labelled)
-        merged = labels if merged is None else np.where(merged > 0, merged, labels)
-    return merged
-
-
 def _validator(
-    setup: Setup, held: list[HeldBackCase], segmenter: Segmenter
+    setup: Setup, held: list[HeldBackCase], segmenter: Segmenter, group: Group
 ) -> Callable[[nn.Module], ValidationResult] | None:
     if not held:
         return None
-    return lambda network: _validated(network, setup, held, segmenter)
+    return lambda network: _validated(network, setup, held, segmenter, group)
 
 
-def _validated(network: nn.Module, setup: Setup, held: list[HeldBackCase], segmenter: Segmenter) -> ValidationResult:
-    return validate(network, held, setup.organs, setup.transition.old_count, setup.readout, segmenter)
+def _validated(
+    network: nn.Module, setup: Setup, held: list[HeldBackCase], segmenter: Segmenter, group: Group
+) -> ValidationResult:
+    def look(cases: Sequence[HeldBackCase]) -> ValidationResult:
+        return validate(network, cases, setup.organs, setup.transition.old_count, setup.readout, segmenter)
+
+    return looked_at(look, held, setup.organs.ids, group)
 
 
-def _batches(setup: Setup, training: Sequence[CachedCase], exemplars: Sequence[CachedCase], fill: float) -> BatchSource:
-    plan = setup.plan
-    sampler = PatchSampler(
-        cases=training,
-        patch=plan.training.patch,  # type: ignore[arg-type]
-        batch=plan.training.batch,
-        foreground=max(1, plan.training.batch // 2),
-        seed=plan.seed,
-        fill=fill,
-        exemplars=exemplars,
-    )
-    # the augmentation mirrors the last axis, which runs from right to left unless the model turns its axes
-    turned = tuple(setup.preprocessing.axis_order) != (0, 1, 2)
-    return BatchSource(sampler=sampler, mirror_left_right=not (turned or setup.organs.has_laterality))
-
-
-def _announce(events: EventWriter, plan: Plan, hardware: Hardware, phases: list[str], resumed_from: int | None) -> None:
-    process = this_process()
-    events.write(
-        "started",
-        pid=process.pid,
-        host=process.host,
-        device=hardware.description,
-        precision=hardware.precision,
-        batch=plan.training.batch,
-        versions={"organincrement": __version__, "torch": torch.__version__},
-        total_steps=plan.training.steps,
-        phases=phases,
-        resumed_from=resumed_from,
-    )
-
-
-def _package(
-    job: JobFolder, setup: Setup, prepared: PreparedCases, held: list[HeldBackCase], trainer: Trainer,
-    segmenter: Segmenter,
-) -> dict[str, Any]:  # fmt: skip
-    """The student, with its best weights, in the job folder. Returns: the metrics of the `finished` event."""
+def _product(
+    setup: Setup, held: list[HeldBackCase], trainer: Trainer, segmenter: Segmenter
+) -> tuple[Product, ValidationResult]:
+    """What is packaged of the best weights, and how good it is."""
     network = _best_network(trainer, held)
     trainer.method.settle(network, tuple(trainer.progress.scores[trainer.progress.scored_before :]))
     product = trainer.method.product(network)
     product.network.eval()
-    result = _validated(product.network, setup, held, segmenter)
-    return write_student(job, setup, product, prepared, held, result, segmenter)
+    if trainer.hardware.weights != torch.float32:
+        product.network.float()  # packages are of this type
+    return product, _validated(product.network, setup, held, segmenter, trainer.group)
 
 
 def _best_network(trainer: Trainer, held: list[HeldBackCase]) -> nn.Module:

@@ -109,3 +109,34 @@ def test_news_are_the_status_and_the_events_that_made_it(tmp_path: Path) -> None
     assert [type(event) for event in events] == [Started, Step]
     assert (status.step, job.is_behind, job.bytes_read) == (3, False, job.events_path.stat().st_size)
     assert job.news(1.0) == (status, [])
+
+
+def test_the_status_of_a_job_with_a_log_of_50_mb_is_told_within_a_second_and_is_that_of_every_line(
+    tmp_path: Path,
+) -> None:
+    job = JobFolder.create(tmp_path / "job", samples.plan_bytes())
+    EventWriter(job.events_path).write("started", **samples.started())
+    size = len(lines(range(1)))
+    with job.events_path.open("ab") as file:
+        file.write(lines(range(50_000_000 // size)))
+    EventWriter(job.events_path).write("paused", step=7)
+    assert job.events_path.stat().st_size > 50_000_000
+    before_s = time.process_time()
+    status = JobFolder.open(job.path).status()
+    assert time.process_time() - before_s < 1.0
+    assert status.state == "paused" and status.progress is not None
+    assert (status.progress.step, status.problems) == (50_000_000 // size - 1, ())
+
+
+def test_the_status_without_the_figures_of_each_step_is_the_one_with_them(tmp_path: Path) -> None:
+    job = JobFolder.create(tmp_path / "job", samples.plan_bytes())
+    writer = EventWriter(job.events_path)
+    writer.write("started", **samples.started())
+    for step in range(1, 6):
+        writer.write("step", **samples.step(step))
+    writer.write("warned", code="slow", message="slow")
+    writer.write("step", **samples.step(6))
+    writer.write("started", **{**samples.started(), "resumed_from": 4})
+    assert JobFolder.open(job.path).status() == JobFolder.open(job.path).news()[0]
+    writer.write("step", **samples.step(5))
+    assert JobFolder.open(job.path).status() == JobFolder.open(job.path).news()[0]

@@ -70,6 +70,19 @@ def test_blur_keeps_a_constant_image_and_the_shape_of_a_thin_one(sigma):
     assert blur(IMAGE, sigma).std() <= IMAGE.std()
 
 
+@pytest.mark.parametrize("sigma", [0.5, 0.8, 1.0])
+def test_blur_in_place_is_to_the_last_bit_the_sum_that_it_stands_for(sigma):
+    radius = int(4 * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel, expected = kernel / kernel.sum(), IMAGE
+    for axis in (2, 3, 4):
+        size = IMAGE.shape[axis]
+        padded = expected.index_select(axis, torch.arange(-radius, size + radius).clamp(0, size - 1))
+        expected = sum(k * padded.narrow(axis, i, size) for i, k in enumerate(kernel.unbind()))
+    assert torch.equal(blur(IMAGE, sigma), expected)
+
+
 def test_contrast_stays_within_the_range_of_each_sample():
     stretched = stretch_contrast(IMAGE, 3.0)
     for sample, original in zip(stretched, IMAGE, strict=True):

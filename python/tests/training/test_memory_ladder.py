@@ -12,6 +12,7 @@ from organincrement.imaging.volume import Volume
 from organincrement.inference.memory import whose_memory
 from organincrement.inference.predict import PredictionSettings, predict_volume, predict_within_memory
 from organincrement.planning.errors import PlanningError
+from organincrement.planning.estimate import CaseSize
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.training.validation import Segmenter
 from organincrement.workflows import plan_estimate, train
@@ -207,11 +208,11 @@ def test_a_plan_whose_step_does_not_fit_is_made_of_parts_and_says_so(tiny_world,
         device="cpu", overrides={"training.batch": 4, "training.steps": 10}, notice=said.append,
     )  # fmt: skip
     error = RuntimeError(NO_RAM)
-    monkeypatch.setattr(plan_estimate, "estimate", failing(2, error, plan_estimate.estimate))
+    monkeypatch.setattr(plan_estimate, "rehearse", failing(2, error, plan_estimate.rehearse))
     plan = make_plan(request)
     assert (plan.training.batch, plan.training.accumulation) == (4, 4) and plan.estimate.seconds > 0
     assert said == [f"out of main memory: each batch will be made of {parts} parts" for parts in (2, 4)]
-    monkeypatch.setattr(plan_estimate, "estimate", failing(9, error, plan_estimate.estimate))
+    monkeypatch.setattr(plan_estimate, "rehearse", failing(9, error, plan_estimate.rehearse))
     with pytest.raises(ValueError, match=r"not enough main memory for one patch of .*: close other programs"):
         make_plan(request)
 
@@ -223,22 +224,23 @@ def test_a_plan_whose_step_does_not_fit_is_made_of_parts_and_says_so(tiny_world,
 def test_a_plan_goes_to_the_cpu_for_want_of_gpu_memory_only(tiny_world, tmp_path, monkeypatch, error, goes_on):
     from tiny_world import student_job
 
-    job, estimate, said = student_job(tiny_world, tmp_path), plan_estimate.estimate, []
+    job, rehearse, said = student_job(tiny_world, tmp_path), plan_estimate.rehearse, []
     setup = set_up(job.plan(), job.plan_path)
     method = setup.method(CPU)
     monkeypatch.setattr(type(setup), "method", lambda self, device: method)  # there is no GPU to move it to
 
-    def full(plan, method, hardware, voxels, new_count):
+    def full(setup, plan, hardware, sizes, clock):
         if hardware.device.type != "cpu":
             raise error
-        return estimate(plan, method, hardware, voxels, new_count)
+        return rehearse(setup, plan, hardware, sizes, clock)
 
-    monkeypatch.setattr(plan_estimate, "estimate", full)
+    monkeypatch.setattr(plan_estimate, "rehearse", full)
+    sizes = [CaseSize(scan_voxels=8**3, grid=(8, 8, 8))] * len(setup.cases)
     on_gpu = Hardware(device=torch.device("cuda"), precision="fp32")
     if goes_on:
-        plan = plan_estimate.fitted_plan(setup, on_gpu, [8**3], said.append)
+        plan = plan_estimate.fitted_plan(setup, on_gpu, sizes, said.append)
         assert plan.device == "cpu" and "planned for the CPU" in said[-1]
     else:
         with pytest.raises(PlanningError, match="not enough main memory for one patch"):
-            plan_estimate.fitted_plan(setup, on_gpu, [8**3], said.append)
+            plan_estimate.fitted_plan(setup, on_gpu, sizes, said.append)
         assert not [line for line in said if "CPU" in line]

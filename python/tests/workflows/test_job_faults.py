@@ -16,7 +16,7 @@ from organincrement.methods.protocol import LossTerms
 from organincrement.models import package
 from organincrement.training import checkpoint
 from organincrement.training.signals import DiskFull, Diverged
-from organincrement.workflows import jobs, train
+from organincrement.workflows import batches_of_cases, jobs
 from organincrement.workflows.failures import failure_of
 from organincrement.workflows.train import create_job, run_job
 
@@ -231,7 +231,7 @@ def test_what_a_failed_job_says_tells_nobodys_folders(tiny_world, tmp_path):
 
 def test_an_error_of_our_own_leaves_where_it_arose_in_the_log(undisturbed, tmp_path, monkeypatch):
     job = create_job(undisturbed[0], tmp_path / "job")
-    monkeypatch.setattr(train, "PatchSampler", None)
+    monkeypatch.setattr(batches_of_cases, "PatchSampler", None)
     with pytest.raises(TypeError):
         run_job(job)
     failure = job.status().failure
@@ -239,13 +239,13 @@ def test_an_error_of_our_own_leaves_where_it_arose_in_the_log(undisturbed, tmp_p
         failure.code == "internal" and failure.message.startswith("TypeError: ") and "process.log" in failure.what_to_do
     )
     log = job.log_path.read_text(encoding="utf-8")
-    assert "in _batches" in log and "TypeError" in log and str(tmp_path) not in log
+    assert "in batches" in log and "TypeError" in log and str(tmp_path) not in log
 
 
 def test_a_failed_job_can_be_resumed_once_its_cause_is_gone(undisturbed, tmp_path, monkeypatch):
     plan, reference = undisturbed
     job = create_job(plan, tmp_path / "job")
-    monkeypatch.setattr(train, "PatchSampler", None)
+    monkeypatch.setattr(batches_of_cases, "PatchSampler", None)
     with pytest.raises(TypeError):
         run_job(job)
     monkeypatch.undo()

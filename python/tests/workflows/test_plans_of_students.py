@@ -72,7 +72,7 @@ def test_the_papers_preset_is_the_papers(tiny_world, tmp_path):
 
 def test_estimates_are_of_the_right_size(tiny_world, tmp_path):
     short, long = (planned(tiny_world, tmp_path, overrides={"training.steps": steps}) for steps in (10, 100_000))
-    assert 20 <= short.estimate.seconds < 40
+    assert 1 < short.estimate.seconds < 20
     assert 100_000 * 0.001 < long.estimate.seconds < 100_000 * 1.0
     assert 100 * 2**20 < long.estimate.ram_bytes < 16 * 2**30
     parameters = read_manifest(tiny_world.teacher).network.parameters

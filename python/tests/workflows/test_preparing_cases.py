@@ -1,0 +1,63 @@
+"""Preparing a job's cases: one after another, and after an interruption only those that are left."""
+
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_world import student_job
+
+from organincrement.contract.job import JobFolder
+from organincrement.imaging.cache import write_case
+from organincrement.workflows import cases_cache
+from organincrement.workflows.cases_cache import prepare_cases
+from organincrement.workflows.setup import set_up
+
+
+@pytest.fixture
+def job(tiny_world, tmp_path) -> JobFolder:
+    (tmp_path / "prepared-scans").touch()  # nothing is shared: what is read is read from the scans
+    return student_job(tiny_world, tmp_path)
+
+
+def prepared(job: JobFolder, between=lambda: None) -> dict:
+    return prepare_cases(set_up(job.plan(), job.plan_path), job, job.path / "cache", between)
+
+
+def test_only_one_case_is_in_memory_at_a_time(job, monkeypatch):
+    made, alive = cases_cache._made, []
+
+    def watched(*arguments):
+        alive.append(sum(image() is not None for image in seen))
+        case = made(*arguments)
+        seen.append(weakref.ref(case.image_DHW))
+        return case
+
+    seen: list[weakref.ref] = []
+    monkeypatch.setattr(cases_cache, "_made", watched)
+    assert len(prepared(job)) == 4
+    assert alive == [0, 0, 0, 0]
+
+
+def test_an_interrupted_preparation_goes_on_with_the_cases_that_are_left(job):
+    asked = iter(range(100))
+
+    def stop_at_third() -> None:
+        if next(asked) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(job, stop_at_third)
+    assert len(list((job.path / "cache").glob("*.json"))) == 2
+    before = len(job.reads_log.read_text().splitlines())
+    assert len(prepared(job)) == 4
+    assert (before, len(job.reads_log.read_text().splitlines())) == (4, 8)  # a scan and a label each
+
+
+def test_points_of_many_organs_are_those_of_each_alone(tmp_path: Path):
+    labels = np.random.default_rng(1).integers(-1, 40, (20, 21, 22)).astype(np.int16)
+    labels[labels == 7] = 0
+    points = write_case(tmp_path, "a", np.zeros(labels.shape, np.float32), labels, seed=3).points()
+    assert list(points) == [label for label in range(1, 40) if label != 7]
+    for label, places in points.items():
+        np.testing.assert_array_equal(places, np.argwhere(labels == label))
