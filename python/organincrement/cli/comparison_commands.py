@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from organincrement.cli.data_commands import organ_value
+from organincrement.cli.fan_out_options import add_fan_out, crew_of
 from organincrement.cli.notes import on_the_side
 from organincrement.contract.plan import DEVICES
 
@@ -25,6 +26,7 @@ def add_to(commands: Commands) -> None:
     compare.add_argument("--seeds", type=int, nargs="+", default=[], metavar="N", help="default: each plan's own")
     compare.add_argument("--teacher-row", action="store_true", help="the teachers in comparison.json and .csv as well")
     compare.add_argument("--device", choices=DEVICES, help="replaces the plans'")
+    add_fan_out(compare, default="1", what="trainings, or cases of an evaluation,")
     compare.set_defaults(command=_compare)
     _add_merge(commands)
 
@@ -65,7 +67,7 @@ def _compare(options: argparse.Namespace) -> int:
     with CaseCounter("compare") as counter:
         request = CompareRequest(
             plans=options.plans, dataset=options.dataset, out=options.out, seeds=options.seeds, device=options.device,
-            teacher_row=options.teacher_row, notice=on_the_side, working=counter.working,
+            teacher_row=options.teacher_row, notice=on_the_side, working=counter.working, crew=crew_of(options),
         )  # fmt: skip
         try:
             compared = compare(request)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from organincrement.cli.fan_out_options import add_fan_out, crew_of
 from organincrement.cli.notes import on_the_side
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
@@ -33,6 +34,7 @@ def add_to(commands: Commands) -> None:
     check = dataset.add_parser("check", help="geometry, labels, hashes, history")
     check.add_argument("dataset", type=Path, metavar="DATASET")
     check.add_argument("--json", action="store_true", help="print the findings for programs")
+    add_fan_out(check)
     check.set_defaults(command=_check)
     export = dataset.add_parser("export", help="write a dataset for another tool")
     export.add_argument("dataset", type=Path, metavar="DATASET")
@@ -125,10 +127,14 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from organincrement.cli.progress import CaseCounter
     from organincrement.workflows.check_dataset import check
+    from organincrement.workflows.fan_out import Waiting
     from organincrement.workflows.findings import as_json
 
-    findings = check(options.dataset)
+    with CaseCounter("check") as counter:
+        waiting = Waiting(progress=counter, working=counter.working, notice=on_the_side)
+        findings = check(options.dataset, crew_of(options), waiting)
     problems = sum(finding.kind == "problem" for finding in findings)
     if options.json:
         print(json.dumps(as_json(findings), indent=2))

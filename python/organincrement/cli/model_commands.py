@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from organincrement.cli.fan_out_options import add_fan_out, crew_of
 from organincrement.cli.notes import on_the_side
 from organincrement.contract.plan import DEVICES
 
@@ -33,6 +34,7 @@ def add_to(commands: Commands) -> None:
             "--largest-component", action="store_true", help="keep each organ's largest connected part"
         )
         command.add_argument("--device", default="auto", choices=DEVICES)
+        add_fan_out(command)
     evaluate.set_defaults(command=_evaluate)
     _add_audit(commands)
     _add_suggest(commands)
@@ -62,6 +64,7 @@ def _add_audit(commands: Commands) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="for audit.json and audit.html")
     command.add_argument("--device", default="auto", choices=DEVICES)
     command.add_argument("--json", action="store_true", help="print audit.json instead of the table")
+    add_fan_out(command)
     command.set_defaults(command=_audit)
 
 
@@ -90,7 +93,7 @@ def _segment(options: argparse.Namespace) -> None:
         request = SegmentRequest(
             model=options.model, out=options.out, images=options.images, uncertainty=options.uncertainty,
             largest_component=options.largest_component, device=options.device, notice=on_the_side,
-            exports=tuple(options.exports), progress=counter, working=counter.working,
+            exports=tuple(options.exports), progress=counter, working=counter.working, crew=crew_of(options),
         )  # fmt: skip
         for folder in segment(request):
             counter.aside(folder)
@@ -110,6 +113,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             largest_component=options.largest_component,
             notice=on_the_side,
             working=counter.working,
+            crew=crew_of(options),
         )
     print(f"{'organ':24s} {'n':>3s} {'Dice':>6s} {'HD95 mm':>8s} {'ASSD mm':>8s}")
     for row in evaluation.summary:
@@ -127,7 +131,7 @@ def _audit(options: argparse.Namespace) -> None:
         result = audit(
             AuditRequest(
                 teacher=options.teacher, dataset=options.dataset, out=options.out, device=options.device,
-                progress=counter, notice=on_the_side, working=counter.working,
+                progress=counter, notice=on_the_side, working=counter.working, crew=crew_of(options),
             )
         )  # fmt: skip
     if options.json:

@@ -1,27 +1,31 @@
 """Everything that can be wrong with a dataset folder, one line each, with what to do about it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from organincrement.contract.dataset import Case, DatasetFolder
 from organincrement.workflows.check_case import CheckedCase, check_case, file_state
 from organincrement.workflows.dataset_books import Books, read_books
+from organincrement.workflows.fan_out import Crew, Line, Waiting, fan_out
+from organincrement.workflows.fan_out_size import sized
 from organincrement.workflows.findings import Finding, in_order
 from organincrement.workflows.same_scan import CERTAINLY_ONE, PERHAPS_ONE, likeness
 from organincrement.workflows.strange_files import strange_files
 
 LOOKS = 3
+_HERE, _NOBODY = Crew(), Waiting()
 
 
-def check(dataset: DatasetFolder | Path) -> list[Finding]:
+def check(dataset: DatasetFolder | Path, crew: Crew = _HERE, waiting: Waiting = _NOBODY) -> list[Finding]:
     """All findings: problems first, then notes; empty when there is nothing to say. Nothing is changed.
 
-    Others may work on the dataset meanwhile: what changed since it was looked at is looked at again. Raises
-    ContractError when the path holds no dataset at all; every other damage is a finding.
+    Others may work on the dataset meanwhile: what changed since it was looked at is looked at again. Args: crew: who
+    reads the cases. Raises ContractError when the path holds no dataset at all; every other damage is a finding.
     """
-    path = dataset if isinstance(dataset, Path) else dataset.path
+    path = crew.seen(dataset if isinstance(dataset, Path) else dataset.path)
     seen: dict[str, tuple[object, CheckedCase]] = {}
     for look in range(LOOKS + 1):
         books = read_books(path)
@@ -29,9 +33,21 @@ def check(dataset: DatasetFolder | Path) -> list[Finding]:
         stale = [case for case in books.cases if seen.get(case.id, (None,))[0] != states[case.id]]
         if not stale or look == LOOKS:
             break
-        for case in stale:
-            seen[case.id] = (states[case.id], check_case(books, case))
+        looking = sized(crew, [path / case.image for case in stale], classes=None)
+        for case_id, checked in fan_out(_Checking(books=books), {case.id: case for case in stale}, looking, waiting):
+            seen[case_id] = (states[case_id], checked)
     return in_order(_all_findings(books, {case_id: checked for case_id, (_, checked) in seen.items()}, stale))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checking:
+    """Checking cases by what the dataset says of itself, wherever that is done."""
+
+    books: Books
+
+    def begin(self) -> Callable[[Case, Line], CheckedCase]:
+        """Nothing is to be opened."""
+        return lambda case, line: check_case(self.books, case)
 
 
 def _all_findings(books: Books, checked: dict[str, CheckedCase], moving: Sequence[Case]) -> Iterator[Finding]:

@@ -18,10 +18,13 @@ from organincrement.contract.results import Evaluation
 from organincrement.planning.limits import check_seed
 from organincrement.workflows.compare_jobs import NamedPlan, finish, job_for, named_plans, teachers_of
 from organincrement.workflows.compare_results import Compared, Learned, write_comparison
+from organincrement.workflows.compare_training import Pair, finish_together, in_waves
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.evaluate import evaluate
+from organincrement.workflows.fan_out import Crew, Waiting
 from organincrement.workflows.looking import made_folder
 from organincrement.workflows.scan_in_work import Working, nobody_asks
+from organincrement.workflows.shared_cases import forget_shared_cases
 from organincrement.workflows.train import refuse_inside
 
 
@@ -32,7 +35,7 @@ class CompareRequest:
     seeds: empty: each plan's own. device: replaces the plans'. teacher_row: the teachers in comparison.json and .csv as
     well. own_process: each training in a process of its own, so that its memory is its own. notice: told, in a line,
     of what goes otherwise than asked. working: told of the trainings and evaluations done, of how many, the present
-    one's name, and how far that is.
+    one's name, and how far that is. crew: who trains, a job each, and who evaluates, a case each.
     """
 
     plans: Sequence[Path]
@@ -44,6 +47,7 @@ class CompareRequest:
     own_process: bool = True
     notice: Callable[[str], None] = lambda line: None
     working: Working = nobody_asks
+    crew: Crew = field(default_factory=Crew)
 
 
 def compare(request: CompareRequest) -> Compared:
@@ -56,8 +60,8 @@ def compare(request: CompareRequest) -> Compared:
     dataset = DatasetFolder.open(request.dataset)
     if not any(case.label is not None for case in dataset.cases()):
         raise WorkflowError(f"{dataset.path.name}: no case has a label")
-    notes = [_seen_note(plan, dataset) for plan in plans]
-    for note in filter(None, notes):
+    notes = list(filter(None, [_seen_note(plan, dataset) for plan in plans]))
+    for note in notes:
         request.notice(note)
     pairs = [(plan, seed) for plan in plans for seed in (request.seeds or (plan.plan.seed,))]
     if len(set(request.seeds)) < len(request.seeds):
@@ -67,15 +71,18 @@ def compare(request: CompareRequest) -> Compared:
     refuse_inside(request.out)
     made_folder(request.out / "jobs")
     work = _Work(request=request, dataset=dataset, steps=2 * len(pairs))
-    jobs = [(plan, work.trained(plan, seed)) for plan, seed in pairs]
+    jobs = work.all_trained(pairs)
+    if work.trains_together and len(pairs) > 1:
+        notes.append("several trainings ran at the same time: the seconds of one alone would be fewer")
     work.steps = len(pairs) + work.count_packages([job for _, job in jobs])
     learned = [work.evaluated(plan, job) for plan, job in jobs]
+    forget_shared_cases(request.out / "jobs")  # the folder of a comparison gets about
     return write_comparison(
         learned,
         request.out,
         test=request.dataset.name,
         teacher_row=request.teacher_row,
-        notes=list(filter(None, notes)),
+        notes=notes,
     )
 
 
@@ -88,6 +95,33 @@ class _Work:
     steps: int
     done: int = 0
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
+
+    @property
+    def trains_together(self) -> bool:
+        """Whether several trainings run at once; left open, they do not: their seconds are compared."""
+        return self.request.crew.scheduler is not None or (self.request.crew.processes or 1) > 1
+
+    def all_trained(self, pairs: Sequence[Pair]) -> list[tuple[NamedPlan, JobFolder]]:
+        """A finished job for each plan and seed."""
+        if not self.trains_together:
+            return [(plan, self.trained(plan, seed)) for plan, seed in pairs]
+        jobs: dict[str, tuple[NamedPlan, JobFolder]] = {}
+        for wave in in_waves(pairs):
+            made = [(plan, job_for(plan, seed, self.request.out / "jobs", self.request.device)) for plan, seed in wave]
+            together = {job.path.name: job for _, job in made}
+            finish_together(together, self.request.crew, self._waiting_for_trainings())
+            self.done += len(together)
+            jobs |= {f"{plan.name}-{seed}": one for (plan, seed), one in zip(wave, made, strict=True)}
+        return [jobs[f"{plan.name}-{seed}"] for plan, seed in pairs]
+
+    def _waiting_for_trainings(self) -> Waiting:
+        def working(done: int, total: int, name: str, part: int, parts: int) -> None:
+            self.request.working(self.done + done, self.steps, f"train {name}", part, parts)
+
+        def progress(done: int, total: int, name: str) -> None:
+            self.request.working(self.done + done, self.steps, f"train {name}", 0, 1)
+
+        return Waiting(notice=self.request.notice, progress=progress, working=working)
 
     def trained(self, plan: NamedPlan, seed: int) -> JobFolder:
         """A job that is finished."""
@@ -147,6 +181,7 @@ class _Work:
             self.request.device or "auto",
             notice=self.request.notice,
             working=within,
+            crew=self.request.crew,
         )
 
 

@@ -122,6 +122,17 @@ def costs_of(job: JobFolder) -> Costs:
     )
 
 
+def wait_for_pause(jobs: Sequence[JobFolder]) -> None:
+    """Until the processes of jobs that were asked to pause have ended, a minute at most."""
+    _wait_at_most(lambda: any(has_process(job) for job in jobs))
+
+
+def _wait_at_most(lives: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + _PAUSES_WITHIN_S
+    while lives() and time.monotonic() < end_s:
+        time.sleep(_LOOK_EVERY_S)
+
+
 def teachers_of(job: JobFolder) -> list[Path]:
     """The packages that a job's student learned from."""
     return [input_path(job.plan_path, i) for i in job.plan().inputs if i.role == "teacher"]
@@ -186,9 +197,7 @@ def _wait(job: JobFolder, lives: Callable[[], bool], told: Callable[[int, int], 
             time.sleep(_LOOK_EVERY_S)
     except KeyboardInterrupt:
         job.request_pause()
-        end_s = time.monotonic() + _PAUSES_WITHIN_S
-        while lives() and time.monotonic() < end_s:
-            time.sleep(_LOOK_EVERY_S)
+        _wait_at_most(lives)
         raise
 
 

@@ -1,11 +1,15 @@
 """Evaluating a package on a labelled dataset: Dice, HD95 and ASSD per organ and case; json, csv, html."""
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from organincrement.contract import codec
 from organincrement.contract.dataset import Case, DatasetFolder
-from organincrement.contract.files import write_atomic
+from organincrement.contract.files import sha256_file, write_atomic
+from organincrement.contract.model import ModelManifest
+from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.contract.results import EvaluatedCase, Evaluation
 from organincrement.evaluation.cases import evaluate_case, evaluation_csv, summarise
 from organincrement.evaluation.report import render_evaluation
@@ -15,9 +19,14 @@ from organincrement.inference.predict import Prediction
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
-from organincrement.workflows.modality import check_modality
-from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
+from organincrement.workflows.fan_out import Crew, Line, Waiting, fan_out
+from organincrement.workflows.fan_out_ledger import Ledger
+from organincrement.workflows.fan_out_size import sized
+from organincrement.workflows.modality import check_seen
+from organincrement.workflows.scan_in_work import Working, nobody_asks
 from organincrement.workflows.segment import run_model
+
+_HERE = Crew()
 
 
 def evaluate(
@@ -30,50 +39,104 @@ def evaluate(
     largest_component: bool = False,
     notice: Callable[[str], None] = lambda line: None,
     working: Working = nobody_asks,
+    crew: Crew = _HERE,
 ) -> Evaluation:
     """Segment every labelled case and compare it with its label, on the scan's own grid.
 
     Args: largest_component: compare each organ's largest connected part only. notice: told where memory is short.
-    working: told of the windows of the scan in work.
+    working: told of the windows of the scan in work. crew: who does it; where others than this process do, and it was
+    stopped, the same call goes on with the cases that are left.
     Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
     """
-    model = load_package(model_path)
-    dataset = DatasetFolder.open(dataset_path)
-    labelled = _labelled_cases(dataset, model)
-    hardware = resolve_hardware(device, "auto")
-    cases = []
-    at = ScanInWork(working, len(labelled))
-
-    def predict(image: Volume) -> Prediction:
-        return run_model(
-            model, image, hardware, "none", largest_component=largest_component, notice=notice, progress=at.within
-        )
-
-    for case in labelled:
-        at.begin(len(cases), case.id)
-        cases.append(_evaluated(model, dataset, case, predict))
-        if progress:
-            progress(len(cases), len(labelled), case.id)
-    evaluation = Evaluation(model=model.manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
-    _write(evaluation, model, out)
+    manifest, dataset = read_manifest(model_path), DatasetFolder.open(dataset_path)
+    labelled = {case.id: case for case in _labelled_cases(dataset, manifest)}
+    scans = [dataset.image_path(case) for case in labelled.values()]
+    crew = sized(crew, scans, classes=len(manifest.organs), device=device)
+    work = _Evaluating(
+        model=crew.seen(model_path), dataset=crew.seen(dataset_path), largest_component=largest_component, device=device
+    )
+    settings = {
+        "model": manifest_sha256(model_path), "dataset": codec.to_json(dataset.manifest), "device": device,
+        "largest_component": largest_component,
+    }  # fmt: skip
+    ledger = Ledger.of(out, settings, keep=crew.is_shared)
+    items = {name: _Item(case=case, known=ledger.inputs_of(name)) for name, case in labelled.items()}
+    found: dict[str, EvaluatedCase] = {}
+    waiting = Waiting(notice=notice, progress=progress or _nobody_asks, working=working)
+    for name, (inputs, evaluated) in fan_out(work, items, crew, waiting):
+        found[name] = evaluated or codec.from_json(EvaluatedCase, ledger.done[name].result, where="done.jsonl")
+        ledger.add(name, inputs, found[name])
+    cases = [found[name] for name in labelled]
+    evaluation = Evaluation(model=manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
+    _write(evaluation, manifest, out)
+    ledger.finish()
     return evaluation
 
 
-def _labelled_cases(dataset: DatasetFolder, model: LoadedModel) -> list[Case]:
-    check_modality(dataset, model, "the model was trained on")
-    if not any(model.organs.has(organ) for organ in dataset.label_space.organs):
-        raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(model.organs.ids)})")
+@dataclass(frozen=True, kw_only=True)
+class _Item:
+    """A labelled case. known: the hash of what an earlier run evaluated, "" or None where it has not: see `Ledger`."""
+
+    case: Case
+    known: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evaluating:
+    """Evaluating cases, wherever that is done. Results: the hash of the inputs, and what was found, None if known."""
+
+    model: Path
+    dataset: Path
+    largest_component: bool
+    device: str
+
+    def begin(self) -> Callable[[_Item, Line], tuple[str, EvaluatedCase | None]]:
+        """Open the model and the dataset."""
+        model, hardware = load_package(self.model), resolve_hardware(self.device, "auto")
+        dataset = DatasetFolder.open(self.dataset)
+
+        def do(item: _Item, line: Line) -> tuple[str, EvaluatedCase | None]:
+            inputs = _inputs_sha256(dataset, item.case) if item.known is not None else ""
+            if item.known and inputs == item.known:
+                return inputs, None
+
+            def predict(image: Volume) -> Prediction:
+                return run_model(
+                    model, image, hardware, "none", line.between, largest_component=self.largest_component,
+                    notice=line.notice, progress=line.within,
+                )  # fmt: skip
+
+            return inputs, _evaluated(model, dataset, item.case, predict)
+
+        return do
+
+
+def _nobody_asks(done: int, total: int, name: str) -> None:
+    """The progress that is told nobody."""
+
+
+def _inputs_sha256(dataset: DatasetFolder, case: Case) -> str:
+    """Of the scan, the label, and of what the case says was looked for."""
+    hashes = [sha256_file(dataset.image_path(case)), sha256_file(dataset.label_path(case)), *case.annotated]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _labelled_cases(dataset: DatasetFolder, manifest: ModelManifest) -> list[Case]:
+    check_seen(dataset, manifest, "the model was trained on")
+    organs = manifest.label_space
+    if not any(organs.has(organ) for organ in dataset.label_space.organs):
+        raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(organs.ids)})")
     labelled = [case for case in dataset.cases() if case.label is not None]
     if not labelled:
         raise WorkflowError(f"{dataset.path.name}: no case has a label")
     return labelled
 
 
-def _write(evaluation: Evaluation, model: LoadedModel, out: Path) -> None:
+def _write(evaluation: Evaluation, manifest: ModelManifest, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     codec.write(evaluation, out / "evaluation.json")
     write_atomic(out / "evaluation.csv", evaluation_csv(evaluation))
-    write_atomic(out / "evaluation.html", render_evaluation(evaluation, model.organs))
+    write_atomic(out / "evaluation.html", render_evaluation(evaluation, manifest.label_space))
 
 
 def _evaluated(

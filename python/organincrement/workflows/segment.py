@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,9 @@ import torch
 
 from organincrement import __version__
 from organincrement.contract import codec
+from organincrement.contract.errors import ContractError
+from organincrement.contract.files import remove_partials
+from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.contract.results import SegmentReport
 from organincrement.imaging.dicom_writing import MadeBy
 from organincrement.imaging.preflight import image_stem
@@ -18,15 +21,19 @@ from organincrement.imaging.safe_read import read_image
 from organincrement.imaging.volume import Volume
 from organincrement.imaging.writing import write_segmentation, write_volume
 from organincrement.inference.components import largest_components
+from organincrement.inference.memory import roomy_budget_bytes
 from organincrement.inference.predict import Prediction, PredictionSettings, UncertaintyKind, predict_within_memory
 from organincrement.inference.regions import uncertain_regions
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.export_results import ExportFormat, Result, check_exports, export_beside
+from organincrement.workflows.fan_out import Crew, Line, Waiting, fan_out
+from organincrement.workflows.fan_out_ledger import Ledger
+from organincrement.workflows.fan_out_size import sized
 from organincrement.workflows.input_hash import input_sha256, is_dicom
 from organincrement.workflows.organ_rows import organ_rows
-from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
+from organincrement.workflows.scan_in_work import Working, nobody_asks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +42,7 @@ class SegmentRequest:
 
     between: called between windows; may raise to stop. notice: told, in a line, of what goes otherwise than asked.
     progress: told how many scans are done, of how many, and the last one's name. working: told of windows as well.
-    exports: other formats to write beside the results.
+    exports: other formats to write beside the results. crew: who does it.
     """
 
     model: Path
@@ -49,12 +56,15 @@ class SegmentRequest:
     notice: Callable[[str], None] = lambda line: None
     progress: Callable[[int, int, str], None] = lambda done, total, name: None
     working: Working = nobody_asks
+    crew: Crew = field(default_factory=Crew)
 
 
 def segment(request: SegmentRequest) -> Iterator[Path]:
     """Segment each image into its own folder under `out`. Yields: that folder, as soon as it is whole.
 
-    Raises: WorkflowError, ImageError, ContractError or ModelError; folders yielded before stay.
+    One that cannot be segmented does not keep the others from it. Where others than this process do it, and it was
+    stopped, the same request goes on with what is not whole yet. Raises: WorkflowError, ImageError, ContractError or
+    ModelError; folders yielded before stay.
     """
     cases = {image_stem(image): image for image in request.images}
     if len(cases) < len(request.images):
@@ -63,14 +73,79 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
         if not image.exists():
             raise WorkflowError(f"{image.name}: there is no such file")
     check_exports(request.exports, {request.out / name: image for name, image in cases.items()})
-    model = load_package(request.model)
-    hardware = resolve_hardware(request.device, "auto")
-    at = ScanInWork(request.working, len(cases))
-    for done, (name, image) in enumerate(cases.items()):
-        at.begin(done, name)
-        folder = segment_case(model, image, request.out / name, request, hardware, at.within)
-        request.progress(done + 1, len(cases), name)
-        yield folder
+    manifest, crew = read_manifest(request.model), request.crew
+    crew = sized(crew, list(cases.values()), classes=len(manifest.organs), device=request.device)
+    work = _Segmenting(
+        model=crew.seen(request.model), uncertainty=request.uncertainty, exports=request.exports,
+        largest_component=request.largest_component, device=request.device,
+    )  # fmt: skip
+    ledger = Ledger.of(request.out, work.settings(manifest_sha256(request.model)), keep=crew.is_shared)
+    items = {
+        name: _Scan(image=crew.seen(image), folder=crew.seen(request.out) / name, is_known=name in ledger.done)
+        for name, image in cases.items()
+    }
+    waiting = Waiting(
+        between=request.between, notice=request.notice, progress=request.progress, working=request.working
+    )
+    for name, input_hash in fan_out(work, items, crew, waiting):
+        ledger.add(name, input_hash)
+        yield request.out / name
+    ledger.finish()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scan:
+    """One image and the folder for its results. is_known: whether a run with the same settings has made these."""
+
+    image: Path
+    folder: Path
+    is_known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Segmenting:
+    """Segmenting scans, wherever that is done. Its results: the SHA-256 of each scan."""
+
+    model: Path
+    uncertainty: UncertaintyKind
+    largest_component: bool
+    device: str
+    exports: tuple[ExportFormat, ...]
+
+    def settings(self, model_sha256: str) -> dict[str, object]:
+        """On what the results depend besides the scans."""
+        return {
+            "model": model_sha256, "uncertainty": self.uncertainty, "largest_component": self.largest_component,
+            "device": self.device, "exports": self.exports,
+        }  # fmt: skip
+
+    def begin(self) -> Callable[[_Scan, Line], str]:
+        """Open the model."""
+        model, hardware = load_package(self.model), resolve_hardware(self.device, "auto")
+
+        def do(scan: _Scan, line: Line) -> str:
+            if scan.is_known and (known := _whole(scan, model.sha256)):
+                return known
+            request = SegmentRequest(
+                model=self.model, out=scan.folder.parent, images=(), uncertainty=self.uncertainty,
+                largest_component=self.largest_component, device=self.device, exports=self.exports,
+                between=line.between, notice=line.notice,
+            )  # fmt: skip
+            segment_case(model, scan.image, scan.folder, request, hardware, line.within)
+            return codec.read(SegmentReport, scan.folder / "report.json").input_sha256
+
+        return do
+
+
+def _whole(scan: _Scan, model_sha256: str) -> str | None:
+    """The scan's hash where its results are whole, of this model and of the scan as it is now; else None."""
+    try:
+        report = codec.read(SegmentReport, scan.folder / "report.json")
+    except ContractError:
+        return None
+    if report.model_sha256 != model_sha256 or report.input_sha256 != input_sha256(scan.image):
+        return None
+    return report.input_sha256 if (scan.folder / "segmentation.seg.nrrd").is_file() else None
 
 
 def segment_case(
@@ -95,6 +170,7 @@ def segment_case(
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(folder)  # of a process that was killed while it wrote
         (folder / "report.json").unlink(missing_ok=True)  # it comes last, and says that the others are whole
         _write_results(model, image, prediction, folder)
         export_beside(_result(model, image, prediction), request.exports, folder, image_path, request.notice)
@@ -158,8 +234,9 @@ def run_model(
     Raises: MemoryError.
     """
     settings = PredictionSettings(
-        uncertainty=uncertainty, autocast=hardware.autocast, between=between, progress=progress
-    )
+        uncertainty=uncertainty, autocast=hardware.autocast, between=between, progress=progress,
+        budget_bytes=roomy_budget_bytes(hardware.device),
+    )  # fmt: skip
     with torch.inference_mode():
         prediction = predict_within_memory(model.network, model.manifest, image, hardware.device, settings, notice)
     if not largest_component:
