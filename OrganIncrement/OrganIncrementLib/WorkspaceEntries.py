@@ -2,7 +2,9 @@
 
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from organincrement.contract.dataset import Case, Dataset, DatasetFolder
@@ -34,12 +36,27 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """A dataset. counts: cases of each status. problem: why it, or some of its cases, cannot be used, or ""."""
+    """A dataset. unreadable: why it cannot be used at all, or "". look: reads the cases: counts and what is wrong."""
 
     path: Path
     manifest: Dataset | None
-    counts: dict[str, int] = field(default_factory=dict)
-    problem: str = ""
+    unreadable: str = ""
+    look: Callable[[], tuple[dict[str, int], str]] = field(default=lambda: ({}, ""), compare=False)
+
+    @cached_property
+    def _cases(self) -> tuple[dict[str, int], str]:
+        """Read when first asked for: of ten thousand cases that takes a second, and lists of names need none."""
+        return self.look()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Cases of each status."""
+        return self._cases[0]
+
+    @property
+    def problem(self) -> str:
+        """Why it, or some of its cases, cannot be used, or ""."""
+        return self.unreadable or self._cases[1]
 
     @property
     def name(self) -> str:
@@ -73,18 +90,25 @@ class EntryCache:
 
     def _readDataset(self, path: Path) -> DatasetEntry:
         if not isThere(path / "dataset.json"):
-            return DatasetEntry(path, None, problem=_("{name} is no dataset, or was deleted.").format(name=path.name))
+            return DatasetEntry(path, None, _("{name} is no dataset, or was deleted.").format(name=path.name))
         try:
             folder = DatasetFolder.open(path)
-            counts: dict[str, int] = {}
-            damaged: list[str] = []
-            for name in sorted(_caseNames(path)):
-                status = self._status(folder, path / "cases" / f"{name}.json", name, damaged)
+        except (ContractError, OSError) as error:
+            return DatasetEntry(path, None, oneLine(error, path))
+        return DatasetEntry(path, folder.manifest, look=lambda: self._casesOf(folder))
+
+    def _casesOf(self, folder: DatasetFolder) -> tuple[dict[str, int], str]:
+        """How many cases have each status, and which cannot be read."""
+        counts: dict[str, int] = {}
+        damaged: list[str] = []
+        try:
+            for name in sorted(_caseNames(folder.path)):
+                status = self._status(folder, folder.path / "cases" / f"{name}.json", name, damaged)
                 if status:
                     counts[status] = counts.get(status, 0) + 1
-        except (ContractError, OSError) as error:
-            return DatasetEntry(path, None, problem=oneLine(error, path))
-        return DatasetEntry(path, folder.manifest, counts, _damageWords(damaged))
+        except OSError as error:
+            return counts, oneLine(error, folder.path)
+        return counts, _damageWords(damaged)
 
     def _status(self, folder: DatasetFolder, file: Path, name: str, damaged: list[str]) -> str:
         signature = _signature(file)
