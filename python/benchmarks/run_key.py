@@ -11,6 +11,7 @@ from organincrement.methods.protocol import Recipe
 # Settings that came after runs were finished, at the values that change nothing: they do not make a run another one.
 _CAME_LATER: Mapping[str, Any] = {
     "dimensions": "3", "norm": "instance", "nonlinearity": "leaky", "bottleneck_dropout": 0.0,
+    "patch_plan": 0,
 }  # fmt: skip
 
 
