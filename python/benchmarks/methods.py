@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.methods_page import write_page
-from benchmarks.methods_runs import HEADNECK_RUNS, PHANTOM_RUNS, RUNS, SEEDS, key_of, why_not
+from benchmarks.methods_run import SEEDS
+from benchmarks.methods_runs import HEADNECK_RUNS, LONGER_RUNS, PHANTOM_RUNS, RUNS, key_of, why_not
 from benchmarks.methods_train import Places, run_and_measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ def main() -> None:
         print("\n".join(f"{name}: {why_not(name) or ', '.join(_figures(name)) or 'missing'}" for name in RUNS))
         return
     if not options.page:
-        names = options.only or list(PHANTOM_RUNS)
+        names = options.only or [*PHANTOM_RUNS, *LONGER_RUNS]
         if any(name in HEADNECK_RUNS for name in names) and not (options.headneck and options.headneck_work):
             parser.error("runs on headneck need --headneck and --headneck-work")
         data, study = (folder and folder.resolve() for folder in (options.headneck, options.headneck_work))

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from benchmarks.methods_runs import Vault
+from benchmarks.methods_run import Vault
 from organincrement.workflows.select_exemplars import SelectRequest, select_exemplars
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.methods_charts import draw_charts
-from benchmarks.methods_runs import HEADNECK_RUNS, RUNS, SEEDS, STEPS, why_not
+from benchmarks.methods_run import SEEDS
+from benchmarks.methods_runs import HEADNECK_RUNS, RUNS, STEPS, why_not
 from benchmarks.methods_scores import (
     Figures,
     difference,
@@ -21,7 +22,8 @@ from benchmarks.methods_scores import (
     seeds_of,
     suspects,
 )
-from benchmarks.methods_studies import STUDIES, WHY, Study
+from benchmarks.methods_studies import STUDIES, Study
+from benchmarks.methods_why import WHY
 
 _HEADNECK_ORGANS = ("brainstem", "spinal_cord", "parotid_right", "parotid_left", "mandible", "larynx")
 # finished runs of the head-and-neck study beside which ours stand

@@ -5,15 +5,14 @@ A run whose method or settings are not there is skipped with a note; it joins th
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 from benchmarks.methods_data import HEADNECK_PARTS, PHANTOM, SHAPE_DHW, SPACING_MM
+from benchmarks.methods_run import VAULTS, Run
 from benchmarks.run_key import digest, recipe_facts, setting_facts
 from organincrement.methods.registry import METHODS
 
-World = Literal["phantom", "headneck"]
-SEEDS: Mapping[World, tuple[int, ...]] = {"phantom": (0, 1, 2), "headneck": (0,)}
 TEACHER_STEPS, SINGLE_STEPS, STUDENT_STEPS = 300, 200, 120
 # a fresh network for all organs gets the steps of a teacher and its student together
 FRESH_STEPS = TEACHER_STEPS + STUDENT_STEPS
@@ -31,48 +30,6 @@ _STANDARDISED = {"training.optimizer.lr": 0.01}
 _SHORT = {
     "training.precision": "fp32", "training.workers": 0, "training.schedule.warmup_steps": 10, "training.ema": 0.97,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One training. teachers: names of runs; exemplars: a key of VAULTS; tests: data sets it is measured on."""
-
-    what: str
-    method: str
-    datasets: tuple[str, ...]
-    tests: tuple[str, ...] = ("test-b",)
-    teachers: tuple[str, ...] = ()
-    old_datasets: tuple[str, ...] = ()
-    exemplars: str | None = None
-    world: World = "phantom"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vault:
-    """Exemplars of a teacher's data: of so many slabs of which it is surest, those that cover the others best."""
-
-    teacher: str
-    dataset: str
-    by: Literal["aeiseg", "coriseg"]
-    most_certain: int
-    keep: int
-    passes: int
-
-
-def _vaults(case: str, teacher: str, dataset: str, **sizes: int) -> dict[str, Vault]:
-    return {
-        f"{case}-{by}": Vault(teacher=teacher, dataset=dataset, by=by, **sizes)  # type: ignore[arg-type]
-        for by in ("aeiseg", "coriseg")
-    }
-
-
-# on the phantom a slab is a whole scan: three of ten are about the paper's 30 slices of a few volumes
-VAULTS: Mapping[str, Vault] = {
-    **_vaults("case1", "case-spleen", "case-spleen", most_certain=5, keep=3, passes=5),
-    **_vaults("case2", "case-stomach", "case-stomach", most_certain=5, keep=3, passes=5),
-    **_vaults("hn", "hn-teacher", "site_a", most_certain=50, keep=30, passes=5),
-}
 
 
 def _lasting(steps: int, rate: float) -> dict[str, Any]:
@@ -204,6 +161,31 @@ PHANTOM_RUNS: dict[str, Run] = {
     },
 }  # fmt: skip
 
+
+def _otherwise(name: str, what: str, **settings: Any) -> Run:
+    run = PHANTOM_RUNS[name]
+    return dataclasses.replace(run, what=f"{name}, {what}", world="longer", overrides={**run.overrides, **settings})
+
+
+def _longer(name: str, steps: int, **settings: Any) -> Run:
+    lengths = {"training.steps": steps, "validation.every_steps": steps // 3}
+    return _otherwise(name, f"{steps} steps", **lengths, **settings)
+
+
+# what methods_why.py says
+LONGER_RUNS: dict[str, Run] = {
+    **{f"{name}-360": _longer(name, 360) for name in ("bla-uag", "no-uncertainty", "mib")},
+    **{
+        f"no-uncertainty-{times}": _otherwise(
+            "no-uncertainty", f"old terms times {times}", pseudo_label_weight=1.0 * times,
+            distillation_weight=20.0 * times, old_dice_weight=1.0 * times,
+        )
+        for times in (1.05, 1.1, 1.2)
+    },
+    "ms-kd-720": _longer("ms-kd", 720), "tal-840": _longer("tal", 840), "dodnet-840": _longer("dodnet", 840),
+    "co-training-840": _longer("co-training", 840, ramp_steps=450), "case3-aeiseg-156": _longer("case3-aeiseg", 156),
+}  # fmt: skip
+
 # as the study's teacher was planned, so that all teachers see scans alike
 _HN_SIZE = {
     "features": [16, 32, 64, 128, 192], "blocks": [1, 2, 2, 2, 2], "spacing_mm": [2.5, 3.906, 3.906],
@@ -235,7 +217,7 @@ HEADNECK_RUNS: dict[str, Run] = {
     "hn-ms-kd": _headneck("three teachers of site A", "ms-kd", *HEADNECK_PARTS, teachers=_HN_SINGLES),
     "hn-dodnet": _headneck("three sites, partly labelled", "dodnet", "site_a", "site_b", "site_c", overrides=_HN_SIZE),
 }
-RUNS: dict[str, Run] = {**PHANTOM_RUNS, **HEADNECK_RUNS}
+RUNS: dict[str, Run] = {**PHANTOM_RUNS, **LONGER_RUNS, **HEADNECK_RUNS}
 
 
 def why_not(name: str) -> str | None:

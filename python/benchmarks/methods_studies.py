@@ -65,9 +65,6 @@ def _case(number: int, old: str, new: str, figures: Mapping[str, Sequence[float 
     )  # fmt: skip
 
 
-# Why our order is another than the paper's, with the measurement that says so; by the key of the study.
-WHY: Mapping[str, str] = {}
-
 STUDIES: dict[str, Study] = {
     "bla-uag": Study(
         title="BLA + UAG, Tables 1 and 2",

@@ -12,7 +12,8 @@ from typing import Any
 from benchmarks.headneck_measure import accuracy
 from benchmarks.methods_data import headneck_dataset, phantom_dataset
 from benchmarks.methods_exemplars import make_vault
-from benchmarks.methods_runs import RUNS, VAULTS, Run, key_of, parents_of
+from benchmarks.methods_run import VAULTS, Run
+from benchmarks.methods_runs import RUNS, key_of, parents_of
 from organincrement.contract.events import Step, read_events
 from organincrement.contract.files import remove_partials
 from organincrement.contract.job import JobFolder
@@ -31,7 +32,7 @@ class Places:
 
     def dataset(self, run: Run, name: str) -> Path:
         """The folder of a data set; made where it is missing."""
-        if run.world == "phantom":
+        if run.world != "headneck":
             return phantom_dataset(name, self.work)
         assert self.headneck and self.headneck_work
         return headneck_dataset(name, self.headneck, self.headneck_work, self.work)

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.methods_data import HEADNECK_PARTS, HEADNECK_WHOLE, PHANTOM
 from benchmarks.methods_page import write_page
-from benchmarks.methods_runs import PHANTOM_RUNS, RUNS, VAULTS, key_of, parents_of, why_not
+from benchmarks.methods_run import VAULTS
+from benchmarks.methods_runs import PHANTOM_RUNS, RUNS, key_of, parents_of, why_not
 from benchmarks.methods_scores import difference, forgotten, orders, per_seed, reversals, suspects
 from benchmarks.methods_studies import COMPOSITES, STUDIES, WHY
 from organincrement.methods.registry import METHODS
