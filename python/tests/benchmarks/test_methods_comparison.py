@@ -9,7 +9,8 @@ from benchmarks.methods_page import write_page
 from benchmarks.methods_run import VAULTS
 from benchmarks.methods_runs import PHANTOM_RUNS, RUNS, key_of, parents_of, why_not
 from benchmarks.methods_scores import difference, forgotten, orders, per_seed, reversals, suspects
-from benchmarks.methods_studies import COMPOSITES, STUDIES, WHY
+from benchmarks.methods_studies import COMPOSITES, STUDIES
+from benchmarks.methods_why import WHY
 from organincrement.methods.registry import METHODS
 
 STUDY = STUDIES["bla-uag"]
