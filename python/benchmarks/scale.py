@@ -75,12 +75,7 @@ def measured(scan: Path, labels: Path, organs: int) -> Units:
         ledger_bytes = (folder / ".unfinished" / "done.jsonl").stat().st_size / _ITEMS
     prints = [scan_print(image), scan_print(image.with_array(image.array_DHW[::-1].copy()))]
     lattices = [lattice for lattice in prints[0].lattices if lattice is not None]
-    spec = unet_spec(LADDER[3], 1, 1 + organs)
-    with torch.device("meta"):
-        network = build_network(spec.kind, spec.args).eval()
-        x_BCDHW = torch.empty(1, 1, *LADDER[3].patch)
-    with FlopCounterMode(display=False) as counted, torch.no_grad():
-        network(x_BCDHW)
+    parameters, flops = _size_of_a_pass(organs)
     return Units(
         read_s=seconds_of(lambda: read_image(scan)) / voxels,
         hash_s=seconds_of(lambda: sha256_file(scan)) / scan.stat().st_size,
@@ -97,10 +92,21 @@ def measured(scan: Path, labels: Path, organs: int) -> Units:
         ledger_bytes=ledger_bytes,
         choose_s=_choosing_s(),
         hand_out_s=_dask_s(),
-        parameters=count_parameters(network),
-        patch_flops=counted.get_total_flops(),
+        parameters=parameters,
+        patch_flops=flops,
         patch=LADDER[3].patch[0],
     )
+
+
+def _size_of_a_pass(organs: int) -> tuple[int, int]:
+    """Parameters, and operations of one window."""
+    spec = unet_spec(LADDER[3], 1, 1 + organs)
+    with torch.device("meta"):
+        network = build_network(spec.kind, spec.args).eval()
+        x_BCDHW = torch.empty(1, 1, *LADDER[3].patch)
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        network(x_BCDHW)
+    return count_parameters(network), counted.get_total_flops()
 
 
 def _uncertain(labels: Volume) -> np.ndarray:

@@ -52,9 +52,8 @@ def evaluate(
     labelled = {case.id: case for case in _labelled_cases(dataset, manifest)}
     scans = [dataset.image_path(case) for case in labelled.values()]
     crew = sized(crew, scans, classes=len(manifest.organs), device=device)
-    work = _Evaluating(
-        model=crew.seen(model_path), dataset=crew.seen(dataset_path), largest_component=largest_component, device=device
-    )
+    model, data = crew.seen(model_path), crew.seen(dataset_path)
+    work = _Evaluating(model=model, dataset=data, largest_component=largest_component, device=device)
     settings = {
         "model": manifest_sha256(model_path), "dataset": codec.to_json(dataset.manifest), "device": device,
         "largest_component": largest_component,
@@ -66,8 +65,8 @@ def evaluate(
     for name, (inputs, evaluated) in fan_out(work, items, crew, waiting):
         found[name] = evaluated or codec.from_json(EvaluatedCase, ledger.done[name].result, where="done.jsonl")
         ledger.add(name, inputs, found[name])
-    cases = [found[name] for name in labelled]
-    evaluation = Evaluation(model=manifest.name, reference="truth", cases=tuple(cases), summary=summarise(cases))
+    cases = tuple(found[name] for name in labelled)
+    evaluation = Evaluation(model=manifest.name, reference="truth", cases=cases, summary=summarise(cases))
     _write(evaluation, manifest, out)
     ledger.finish()
     return evaluation

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -114,12 +115,10 @@ def rehearsed_steps(
         checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware, check_flags=pace,
     )  # fmt: skip
     pace.trainer, fits = trainer, trainer.progress.micro_batch
-    try:
+    with suppress(_Enough, Diverged):
         trainer.run()
         if len(pace.took) < trainer.progress.step:
             pace.note(clock())
-    except (_Enough, Diverged):
-        pass
     if trainer.progress.micro_batch < fits:
         raise torch.OutOfMemoryError if hardware.device.type == "cuda" else MemoryError
     return _measured(pace, trainer, pace.began - started)

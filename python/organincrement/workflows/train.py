@@ -15,6 +15,7 @@ from organincrement.contract.events import EventWriter
 from organincrement.contract.files import found_at_or_above, remove_partials
 from organincrement.contract.job import JobFolder, claim_writer
 from organincrement.contract.plan import Plan, moved_plan
+from organincrement.imaging.cache import CachedCase
 from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.methods.protocol import Product
 from organincrement.networks.heap import keep_freed_memory
@@ -163,18 +164,12 @@ def _run(
     phases = [phase.name for phase in method.phases()]
     announce(events, plan, hardware, phases, newest_step(job.checkpoint_path), group)
     prepared = _prepared(setup, job, check_flags, group)
-    training = [cached for case_id, (cached, _) in prepared.items() if case_id not in plan.validation.cases]
-    if not training:
-        raise WorkflowError("every case is held back for validation: add cases, or hold fewer back")
-    fill = min(known.fill for _, known in prepared.values())
-    exemplars = exemplar_cases(setup.vault, job)
+    training = _trained_on(plan, prepared)
+    fill, exemplars = min(known.fill for _, known in prepared.values()), exemplar_cases(setup.vault, job)
     reporter = Reporter(
-        events,
-        phase=phases[0],
-        total_steps=plan.training.steps,
-        epoch_steps=len(training) / plan.training.batch,
+        events, phase=phases[0], total_steps=plan.training.steps, epoch_steps=len(training) / plan.training.batch,
         device=hardware.device,
-    )
+    )  # fmt: skip
     segmenter = Segmenter(
         patch=plan.training.patch,  # type: ignore[arg-type]
         step=VALIDATION_STEP, fill=fill, device=hardware.device, autocast=hardware.autocast, between=check_flags,
@@ -194,9 +189,15 @@ def _run(
         return
     metrics = write_student(job, setup, product, prepared, held, result, segmenter)
     shutil.rmtree(job.path / CACHE, ignore_errors=True)
-    events.write(
-        "finished", package=job.student_path.name, metrics=metrics, seconds=round(time.monotonic() - started_s, 1)
-    )
+    seconds = round(time.monotonic() - started_s, 1)
+    events.write("finished", package=job.student_path.name, metrics=metrics, seconds=seconds)
+
+
+def _trained_on(plan: Plan, prepared: PreparedCases) -> list[CachedCase]:
+    cases = [cached for case_id, (cached, _) in prepared.items() if case_id not in plan.validation.cases]
+    if not cases:
+        raise WorkflowError("every case is held back for validation: add cases, or hold fewer back")
+    return cases
 
 
 def _train(trainer: Trainer) -> None:
