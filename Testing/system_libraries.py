@@ -63,7 +63,7 @@ def install(packages: list[str]) -> None:
     """Run it quietly; what it says is shown only where it fails."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["apt-get", "update", "-qq"], command(packages)):
-        done = subprocess.run(step, env=environment, capture_output=True, text=True)
+        done = subprocess.run(step, env=environment, capture_output=True, encoding="utf-8")
         if done.returncode:
             print(done.stdout + done.stderr, file=sys.stderr)
             return

@@ -109,7 +109,7 @@ def boot(upstream=None, window=True):
         return _started
     application = _start_qt()
     import slicer
-    import slicer.util
+    import slicer.util  # noqa: F401  # the modules say slicer.util without importing it
     import vtk
 
     slicer.vtk = vtk

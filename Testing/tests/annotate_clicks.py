@@ -117,7 +117,7 @@ def engine(*arguments):
     """Run the engine's command line in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ENGINE), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "organincrement", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=120)
 
 
 def findings(folder):

@@ -100,6 +100,6 @@ def python(code, *arguments):
 def isGone(pid):
     """Whether a process has ended; one that waits to be reaped has."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] in "ZX"
     except OSError:
         return True

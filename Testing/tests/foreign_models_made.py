@@ -78,6 +78,6 @@ def hostileFile(folder: Path) -> tuple[Path, Path]:
 def _made(source: str, path: Path, *arguments: str) -> Path:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, _PATHS))}
     command = [sys.executable, "-c", source, str(path), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     return path

@@ -43,7 +43,7 @@ def segmentedDataset(engineWorld):
         str(out),
     ]
     environment = {**os.environ, "PYTHONPATH": str(ENGINE), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *images], env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run([*command, *images], env=environment, capture_output=True, encoding="utf-8", timeout=200)
     assert done.returncode == 0, done.stderr
     return folder
 

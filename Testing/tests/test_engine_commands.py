@@ -188,4 +188,4 @@ def test_ended_commands_leave_no_zombie_and_no_file(tmp_path, monkeypatch):
     command = ended("print('done')")
     assert not list(tmp_path.iterdir()) and isGone(command._tree.pid)
     with pytest.raises(OSError):
-        open(f"/proc/{command._tree.pid}/stat").close()  # noqa: PTH123
+        open(f"/proc/{command._tree.pid}/stat", "rb").close()  # noqa: PTH123

@@ -30,7 +30,7 @@ def pythonOf(tmp_path):
     def make(text, name="python"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         path.chmod(0o755)
         return path
 
@@ -70,7 +70,7 @@ def test_the_environment_holds_this_engine_and_nothing_of_slicers_changes(engine
 
 
 def test_a_command_works_from_any_folder_whatever_lies_there(engine, tmp_path):
-    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')", encoding="utf-8")
     (tmp_path / "organincrement").mkdir()
     command = engine.run("--version")
     command._cwd = tmp_path

@@ -89,7 +89,7 @@ def test_a_death_shows_though_no_file_changed(job):
 
 @pytest.mark.parametrize("name", ["plan.json", "process.json"])
 def test_a_damaged_job_is_shown_with_the_reason_and_without_its_place(job, name):
-    (job.path / name).write_text("{ half")
+    (job.path / name).write_text("{ half", encoding="utf-8")
     summary = the(job.path)
     assert summary.state == "unreadable" and summary.message.startswith(f"one/{name}: is not valid JSON")
 
@@ -106,8 +106,8 @@ def test_jobs_are_listed_newest_first_and_other_folders_left_out(tmp_path):
     for name, t in (("a", "2026-01-01"), ("b", "2026-03-01"), ("c", "2026-02-01")):
         made = newJob(tmp_path / name)
         writeStart(made)
-        text = made.events_path.read_text()
-        made.events_path.write_text(text.replace(text[text.index('"t": "') + 6 :][:10], t))
+        text = made.events_path.read_text(encoding="utf-8")
+        made.events_path.write_text(text.replace(text[text.index('"t": "') + 6 :][:10], t), encoding="utf-8")
     newJob(tmp_path / "not started")
     (tmp_path / "no job").mkdir()
     (tmp_path / "a file").touch()

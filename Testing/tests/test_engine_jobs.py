@@ -57,7 +57,7 @@ def longPlan(engineWorld, tmp_path_factory):
 
 def pidOf(folder):
     """The trainer's process."""
-    return json.loads((folder / "process.json").read_text())["pid"]
+    return json.loads((folder / "process.json").read_text(encoding="utf-8"))["pid"]
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_a_training_outlives_the_application_that_started_it(runner, longPlan, t
 
 
 def test_a_plan_that_is_none_is_refused_in_words(runner, tmp_path):
-    (tmp_path / "plan.json").write_text("{}")
+    (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
     command, _ = untilEnded(runner.start(tmp_path / "plan.json", tmp_path / "job"), 100)
     assert command.state == "failed" and "schema: is missing" in command.message and not (tmp_path / "job").exists()
 

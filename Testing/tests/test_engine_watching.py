@@ -224,7 +224,7 @@ def test_a_job_folder_that_disappears_is_said_in_words_and_comes_back(job, watch
 
 def test_a_damaged_process_record_is_said_in_words(job, watcher):
     writeStart(job)
-    (job.path / "process.json").write_text("{")
+    (job.path / "process.json").write_text("{", encoding="utf-8")
     view = watcher.poll()
     assert view.problem.startswith("job/process.json: is not valid JSON") and str(job.path.parent) not in view.problem
 
@@ -277,7 +277,7 @@ def test_the_plots_look_alike_whether_watched_or_read_later(job):
 def test_the_events_made_here_are_those_that_trainers_write(job, tmp_path):
     writeStep(job, 5)
     appendSteps(job, [5], firstSeq=0)
-    written, made = (json.loads(line) for line in job.events_path.read_text().splitlines())
+    written, made = (json.loads(line) for line in job.events_path.read_text(encoding="utf-8").splitlines())
     assert list(written) == list(made) and written | {"t": ""} == made | {"t": ""}
     assert set(written) == {"seq", "t", "type", *STEP}
     shutil.rmtree(job.path)

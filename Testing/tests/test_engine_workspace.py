@@ -133,18 +133,18 @@ def test_what_is_none_is_refused_and_not_remembered(workspace, tmp_path, act):
 def test_a_dataset_with_damaged_cases_is_listed_with_the_first_and_the_rest_counted(filled):
     folder = filled.datasetsFolder / "stomach"
     first, second, *_ = sorted((folder / "cases").iterdir())
-    text = first.read_text()
-    first.write_text("{")
+    text = first.read_text(encoding="utf-8")
+    first.write_text("{", encoding="utf-8")
     (entry,) = filled.datasets()
     assert entry.problem.startswith("One case cannot be read: stomach/cases/") and sum(entry.counts.values()) == 5
-    second.write_text("{}")
+    second.write_text("{}", encoding="utf-8")
     assert filled.datasets()[0].problem.startswith("2 cases cannot be read; the first: stomach/cases/")
-    first.write_text(text)
+    first.write_text(text, encoding="utf-8")
     assert filled.datasets()[0].problem.startswith("One case")
 
 
 def test_a_damaged_dataset_is_listed_with_the_reason(filled):
-    (filled.datasetsFolder / "stomach" / "dataset.json").write_text("[]")
+    (filled.datasetsFolder / "stomach" / "dataset.json").write_text("[]", encoding="utf-8")
     (filled.datasetsFolder / "empty").mkdir()
     problems = {entry.path.name: entry.problem for entry in filled.datasets()}
     assert problems["stomach"].startswith("stomach/dataset.json: expected an object")
@@ -164,7 +164,7 @@ def test_asking_again_reads_nothing_again(filled):
     case = codec.to_json(folder.cases()[0])
     for number in range(500):
         text = json.dumps({**case, "id": f"more_{number:03}"})
-        (folder.path / "cases" / f"more_{number:03}.json").write_text(text)
+        (folder.path / "cases" / f"more_{number:03}.json").write_text(text, encoding="utf-8")
     first = filled.datasets()[0]
     assert sum(first.counts.values()) == 506
     took_s = []
@@ -178,13 +178,13 @@ def test_asking_again_reads_nothing_again(filled):
 
 @pytest.mark.parametrize("act", ["newJobFolder", "newDatasetFolder", "resultFolder", "planFile"])
 def test_a_root_that_is_a_file_is_said_in_words(tmp_path, act):
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     workspace = Workspace(tmp_path / "file")
     assert (workspace.models(), workspace.datasets(), workspace.jobFolders()) == ([], [], [])
     assert "is a file, not a folder: rename it" in workspace.problem
     with pytest.raises(WorkspaceError, match="is a file, not a folder"):
         getattr(workspace, act)(*{"resultFolder": ("0" * 64, "x"), "planFile": ()}.get(act, ("x",)))
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_folder_that_may_not_be_written_is_said_in_words(workspace, monkeypatch):

@@ -177,7 +177,7 @@ def test_regions_are_read_and_damaged_ones_refused(engineWorld, tmp_path):
     regions = ResultLoader.loadRegions(engineWorld.result)
     assert all(region.volume_mm3 > 0 for region in regions)
     assert ResultLoader.loadRegions(tmp_path) == ()
-    (tmp_path / "regions.json").write_text("{")
+    (tmp_path / "regions.json").write_text("{", encoding="utf-8")
     with pytest.raises(LogicError, match=r"regions.json"):
         ResultLoader.loadRegions(tmp_path)
 

@@ -27,7 +27,7 @@ def test_formats_that_only_slicer_reads_are_loaded_too(tmp_path, obliquePhantomV
 
 def test_scans_that_are_none_are_refused(tmp_path, expectErrors):
     expectErrors("")
-    (tmp_path / "scan.mha").write_text("nothing")
+    (tmp_path / "scan.mha").write_text("nothing", encoding="utf-8")
     (tmp_path / "scan.nii.gz").write_bytes(b"\x1f\x8b nothing at all")
     (tmp_path / "scan.nii").write_bytes(bytes(400))
     for name in ("scan.mha", "scan.nii.gz", "scan.nii"):

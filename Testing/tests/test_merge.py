@@ -183,7 +183,7 @@ def test_a_model_is_applied_first_and_cancel_leaves_no_merged_result(module, set
 
 
 def test_engine_that_refuses_is_one_error_in_words(module, settle, workFolder):
-    (workFolder / "results" / "bbbbbbbb" / "CT-abdomen" / "report.json").write_text("{}")
+    (workFolder / "results" / "bbbbbbbb" / "CT-abdomen" / "report.json").write_text("{}", encoding="utf-8")
     tick(module, 0, 2)
     paths = [str(workFolder / "results" / name / "CT-abdomen") for name in ("aaaaaaaa", "bbbbbbbb")]
     module._parameterNode.mergeParts = textOf(paths)

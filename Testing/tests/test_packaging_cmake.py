@@ -26,7 +26,7 @@ def cmake() -> str:
 
 
 def run(*command) -> str:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=WITHIN_S)
+    done = subprocess.run(list(map(str, command)), capture_output=True, encoding="utf-8", timeout=WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -58,13 +58,15 @@ def test_every_file_is_listed_and_every_listed_file_is_there(listing):
 def test_stale_lists_are_named_and_written_on_request(tmp_path, capsys, monkeypatch):
     (tmp_path / "Lib").mkdir()
     (tmp_path / "Lib/One.py").touch()
-    (tmp_path / "Lib/CMakeLists.txt").write_text("set(A_PYTHON_SCRIPTS\n  Gone.py\n  )\nset(A_PYTHON_RESOURCES\n  )\n")
+    (tmp_path / "Lib/CMakeLists.txt").write_text(
+        "set(A_PYTHON_SCRIPTS\n  Gone.py\n  )\nset(A_PYTHON_RESOURCES\n  )\n", encoding="utf-8"
+    )
     monkeypatch.setattr(list_files, "ROOT", tmp_path)
     monkeypatch.setattr(list_files, "LISTINGS", [list_files.Listing(cmake="Lib/CMakeLists.txt", prefix="A")])
     assert list_files.main([]) == 1 and "stale" in capsys.readouterr().out
     assert list_files.main(["--write"]) == 0
     assert list_files.main([]) == 0
-    text = (tmp_path / "Lib/CMakeLists.txt").read_text()
+    text = (tmp_path / "Lib/CMakeLists.txt").read_text(encoding="utf-8")
     assert "  One.py\n" in text and "Gone" not in text
 
 
@@ -74,7 +76,7 @@ def test_no_list_is_made_by_a_glob():
         ROOT / "OrganIncrement/CMakeLists.txt",
         *(x.path for x in list_files.LISTINGS),
     ):
-        assert not re.search(r"GLOB", path.read_text(), re.IGNORECASE), path
+        assert not re.search(r"GLOB", path.read_text(encoding="utf-8"), re.IGNORECASE), path
 
 
 @pytest.mark.slow
@@ -91,7 +93,7 @@ def test_the_installed_extension_holds_every_file_byte_for_byte(installed):
 
 @pytest.mark.slow
 def test_the_catalogue_is_told_what_it_shows(built):
-    lines = (built / "build/description.txt").read_text().splitlines()
+    lines = (built / "build/description.txt").read_text(encoding="utf-8").splitlines()
     description = dict(line.split("=", 1) for line in lines)
     assert description["NAME"] == "OrganIncrement"
     assert description["CATEGORY"] == "Segmentation"
@@ -115,10 +117,11 @@ def test_each_module_has_its_own_test_in_ctest(built):
 def test_a_file_that_is_missing_stops_the_configuration(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(Broken LANGUAGES NONE)\nfind_package(Slicer REQUIRED)\n"
-        "include(${Slicer_USE_FILE})\nslicerMacroBuildScriptedModule(NAME Broken SCRIPTS Broken.py)\n"
+        "include(${Slicer_USE_FILE})\nslicerMacroBuildScriptedModule(NAME Broken SCRIPTS Broken.py)\n",
+        encoding="utf-8",
     )
     command = [cmake(), "-S", tmp_path, "-B", tmp_path / "build", f"-DSlicer_DIR={STUB}"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=WITHIN_S)
+    done = subprocess.run(list(map(str, command)), capture_output=True, encoding="utf-8", timeout=WITHIN_S)
     assert done.returncode and "nonexistent file 'Broken.py'" in done.stderr
 
 

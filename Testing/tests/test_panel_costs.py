@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory):
     command = [sys.executable, str(HERE / "panel_costs.py"), str(tmp_path_factory.mktemp("costs"))]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

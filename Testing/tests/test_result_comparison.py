@@ -56,7 +56,9 @@ def changed(package, **metrics):
     manifest = codec.read(ModelManifest, package / "model.json")
     data = codec.to_json(manifest)
     data["metrics"].update(metrics)
-    (package / "model.json").write_text(codec.dumps(codec.from_json(ModelManifest, data, where="test")))
+    (package / "model.json").write_text(
+        codec.dumps(codec.from_json(ModelManifest, data, where="test")), encoding="utf-8"
+    )
 
 
 def ended(section):

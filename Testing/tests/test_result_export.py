@@ -59,7 +59,7 @@ def test_package_that_is_not_whole_is_refused_and_nothing_stays(package, tmp_pat
 
 def test_folder_that_is_there_is_never_overwritten(package, tmp_path):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(ContractError, match="there already"):
         exportPackage(package, tmp_path / "mine", "folder")
     assert (tmp_path / "mine" / "thesis.txt").exists()
@@ -68,7 +68,7 @@ def test_folder_that_is_there_is_never_overwritten(package, tmp_path):
 
 
 def test_file_that_is_there_is_replaced_when_the_new_one_is_whole(package, tmp_path):
-    (tmp_path / "a.oimodel").write_text("old")
+    (tmp_path / "a.oimodel").write_text("old", encoding="utf-8")
     exportPackage(package, tmp_path / "a.oimodel", "file")
     assert manifest_sha256(tmp_path / "a.oimodel") == manifest_sha256(package)
 
@@ -78,7 +78,7 @@ def test_full_disk_is_told_in_words_and_nothing_stays(package, tmp_path, form):
     (tmp_path / "out").mkdir()
     command = exportCommand(sys.executable, package, tmp_path / "out" / "a", form)
     limited = ["prlimit", "--fsize=4096", *command]
-    done = subprocess.run(limited, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(limited, env=ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 3
     assert "free disk space" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
     assert not list((tmp_path / "out").iterdir())

@@ -129,7 +129,7 @@ def test_result_is_written_as_nifti_with_its_labels(module, taken, settle, tmp_p
     assert "segmentation.nii.gz" in ui.resultExportStatusLabel.text
     ui.showResultFilesButton.click()
     assert records.texts("openUrl") == [f"file://{written}"]
-    assert json.loads((taken / "report.json").read_text())
+    assert json.loads((taken / "report.json").read_text(encoding="utf-8"))
 
 
 def test_dicom_needs_the_series_and_refuses_another_one(module, taken, settle, tmp_path):
@@ -172,8 +172,8 @@ def test_series_that_may_be_another_patient_s_is_taken_only_with_leave(
         assert "name the patient" in ui.resultExportStatusLabel.text, ui.resultExportStatusLabel.text
     assert len(seen) == 1 and len(list((tmp_path / "out").iterdir())) == 2
     # what the engine knows to be of other files needs leave all the same
-    report = json.loads((taken / "report.json").read_text())
-    (taken / "report.json").write_text(json.dumps({**report, "input_is_dicom": True}))
+    report = json.loads((taken / "report.json").read_text(encoding="utf-8"))
+    (taken / "report.json").write_text(json.dumps({**report, "input_is_dicom": True}), encoding="utf-8")
     export(module, settle, tmp_path / "out")
     assert "perhaps of another patient" in ui.resultExportStatusLabel.text
     assert "--" not in ui.resultExportStatusLabel.text and len(list((tmp_path / "out").iterdir())) == 2

@@ -32,7 +32,7 @@ def engineScript(tmp_path, setting):
 
     def use(text):
         path = tmp_path / "engine.sh"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         path.chmod(0o755)
         for key in ("engine/python", "OrganIncrement/engine/python"):
             setting(key, str(path))
@@ -64,7 +64,7 @@ def over(module):
 
 
 def written(path):
-    return lambda: path.exists() and path.read_text().endswith("\n")
+    return lambda: path.exists() and path.read_text(encoding="utf-8").endswith("\n")
 
 
 def nothingLeft(workFolder):
@@ -145,7 +145,7 @@ def test_cancel_ends_the_engine_and_leaves_nothing(start, engineScript, settle, 
     module.ui.segmentCancelButton.click()
     settle(until=over(module), seconds=10)
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+        os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), 0)
     assert module.ui.segmentStatusLabel.text.startswith("Cancelled") and records.texts("error") == []
     assert nothingLeft(workFolder)
 
@@ -190,7 +190,7 @@ def test_student_that_is_not_recommended_asks_first(start, engineScript, settle,
     package = workFolder / "jobs" / "student-job" / "student" / "model.json"
     data = codec.to_json(codec.read(ModelManifest, package))
     data["metrics"]["recommended"] = False
-    package.write_text(codec.dumps(codec.from_json(ModelManifest, data, where="test")))
+    package.write_text(codec.dumps(codec.from_json(ModelManifest, data, where="test")), encoding="utf-8")
     module = start("student")
     records.answer("confirmYesNo", False)
     module.ui.applyButton.click()

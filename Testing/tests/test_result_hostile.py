@@ -63,7 +63,7 @@ def test_long_names_do_not_push_the_panel_out_of_the_window(openModule, filledWo
 
 def test_an_engine_that_ends_well_and_leaves_nothing_is_said(openModule, filledWorkFolder, tmp_path, setting, settle):
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\nexit 0\n")
+    python.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
     python.chmod(0o755)
     for key in ("engine/python", "OrganIncrement/engine/python"):
         setting(key, str(python))

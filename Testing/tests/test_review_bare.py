@@ -49,7 +49,7 @@ def test_a_review_needs_nothing_installed(tmp_path):
         [sys.executable, "-c", program, str(tmp_path)],
         env=dict(os.environ),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert "reviewed" in done.stdout, done.stderr[-3000:]

@@ -173,7 +173,7 @@ def test_check_of_the_engine_can_be_shown_and_cancelled(world, openModule, settl
 
 
 def test_workspace_that_cannot_be_written_is_an_error_in_words(world, openModule, settle):
-    (world / "plans").write_text("no folder")
+    (world / "plans").write_text("no folder", encoding="utf-8")
     ui = openModule("OrganIncrement").ui
     chooseBoth(ui)
     settle(until=lambda: "cannot be" in ui.estimateLabel.text, seconds=10)

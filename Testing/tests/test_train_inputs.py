@@ -184,7 +184,7 @@ def test_added_package_that_went_is_named(world, openModule):
 def test_vault_is_chosen_kept_and_lets_its_methods_fit(world, openModule):
     vault = world / "vaults" / "site-a"
     vault.mkdir(parents=True)
-    (vault / "vault.json").write_text("{}")
+    (vault / "vault.json").write_text("{}", encoding="utf-8")
     widget = openModule("OrganIncrement")
     ui = widget.ui
     chooseBoth(ui)
@@ -207,7 +207,7 @@ def test_vault_is_chosen_kept_and_lets_its_methods_fit(world, openModule):
 
 
 def test_making_a_vault_says_what_is_missing_and_an_engine_that_refuses_is_an_error(world, openModule, settle):
-    (world / "datasets" / "stomach" / "dataset.json").write_text("{}")  # it refuses this
+    (world / "datasets" / "stomach" / "dataset.json").write_text("{}", encoding="utf-8")  # it refuses this
     widget = openModule("OrganIncrement")
     ui = widget.ui
     ui.makeVaultButton.click()

@@ -54,7 +54,7 @@ def isShown(ui, word):
 def otherApplication(folder, *arguments):
     """What a second Slicer shows of the same workspace."""
     command = [sys.executable, str(HERE / "second_application.py"), str(folder), *arguments]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

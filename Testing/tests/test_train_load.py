@@ -24,7 +24,7 @@ def test_module_opens_within_a_second_and_without_torch(filledWorkFolder, tmp_pa
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, str(HERE / "second_application.py"), str(filledWorkFolder), "--only-open"]
     for _attempt in ("writes the bytecode", "finds it, as in an installed Slicer"):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=120)
         assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout.splitlines()[-1])
     assert not shown["torch"]

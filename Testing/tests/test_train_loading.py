@@ -196,11 +196,11 @@ def test_description_in_a_file_begins_with_the_example(load, settle, workFolder,
     ui = load(tinyWeights(tmp_path / "liver.pt"))
     records.answer("getSaveFileName", str(tmp_path / "described.json"))
     ui.loadExampleButton.click()
-    assert json.loads((tmp_path / "described.json").read_text())["labels"] == {"liver": 1, "spleen": 2}
-    said = json.loads((tmp_path / "described.json").read_text())
+    assert json.loads((tmp_path / "described.json").read_text(encoding="utf-8"))["labels"] == {"liver": 1, "spleen": 2}
+    said = json.loads((tmp_path / "described.json").read_text(encoding="utf-8"))
     del said["network"]
     said["inference"]["patch"] = [8, 8, 8]
-    (tmp_path / "mine.json").write_text(json.dumps(said))
+    (tmp_path / "mine.json").write_text(json.dumps(said), encoding="utf-8")
     records.answer("getOpenFileName", str(tmp_path / "mine.json"))
     ui.loadDescriptionButton.click()
     start(ui, settle)

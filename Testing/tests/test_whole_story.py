@@ -22,7 +22,7 @@ def test_annotated_reviewed_trained_and_applied(openModule, filledWorkFolder, se
     widget = openModule("OrganIncrement")
     train(widget.ui, widget.controller, settle)
     job = JobFolder.open(next((filledWorkFolder / "jobs").iterdir()))
-    assert draft in (job.path / "reads.log").read_text()
+    assert draft in (job.path / "reads.log").read_text(encoding="utf-8")
     look(widget, filledWorkFolder, settle)
     assert records.texts("error") == []
 

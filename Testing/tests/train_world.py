@@ -23,7 +23,7 @@ _methodsText = []
 def engine(*arguments):
     """Run a command of the real engine. Returns: what it printed."""
     command = [sys.executable, "-m", "organincrement", *map(str, arguments)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=200, check=True)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=200, check=True)
     return done.stdout
 
 

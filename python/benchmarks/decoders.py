@@ -124,7 +124,7 @@ def _measured(script: str, *arguments: str) -> Any:
     # freed memory goes back at once, so that the peak is of what is in use
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "262144"}
     done = subprocess.run(
-        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True, env=environment
+        command, cwd=Path(__file__).parents[1], capture_output=True, encoding="utf-8", check=True, env=environment
     )
     return json.loads(done.stdout)
 

@@ -127,7 +127,7 @@ def student_of(name: str, work: Path) -> Path:
 def train(name: str, work: Path, datasets: Mapping[str, Path]) -> dict[str, Any]:
     """Train what is not cached; a run that was interrupted goes on. Returns: time, memory, size."""
     run, folder = RUNS[name], work / "runs" / name
-    if not (folder / "key").is_file() or (folder / "key").read_text() != key_of(name):
+    if not (folder / "key").is_file() or (folder / "key").read_text(encoding="utf-8") != key_of(name):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         teachers = (student_of(run.parent, work),) if run.parent else ()
@@ -137,7 +137,7 @@ def train(name: str, work: Path, datasets: Mapping[str, Path]) -> dict[str, Any]
             overrides={**run.overrides, "seed": SEED},
         )  # fmt: skip
         make_plan(request)
-        (folder / "key").write_text(key_of(name))
+        (folder / "key").write_text(key_of(name), encoding="utf-8")
     if not student_of(name, work).is_dir():
         job = (
             JobFolder.open(folder / "job")

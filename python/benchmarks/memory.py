@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     for rung, size in enumerate(LADDER[: options.rungs]):
         command = [sys.executable, "-c", _STEP, str(rung)]
-        done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, encoding="utf-8", check=True)
         estimate = activation_bytes(size, 2)
         print(f"patch {size.patch}, features {size.features}: estimated {estimate / 2**20:.0f} MiB", end=", ")
         print(f"measured {int(done.stdout) / 2**20:.0f} MiB")

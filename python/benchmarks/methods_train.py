@@ -71,7 +71,7 @@ def costs(name: str, seed: int, places: Places) -> dict[str, Any]:
     return {
         "steps": steps[-1].step,
         "seconds_per_step": round(statistics.median(event.seconds_per_step for event in steps), 4),
-        "cpu_seconds": float(seconds.read_text()) if seconds.is_file() else None,
+        "cpu_seconds": float(seconds.read_text(encoding="utf-8")) if seconds.is_file() else None,
         "ram_bytes": max(event.ram_bytes for event in steps),
         "parameters": read_manifest(package).network.parameters,
         "stored_bytes": _stored_bytes(package),
@@ -88,7 +88,7 @@ def _is_finished(name: str, seed: int, places: Places) -> bool:
     package, key = places.package(name, seed), places.folder(name, seed) / "key"
     if name == "hn-teacher" and places.headneck_work:
         return package.exists()
-    return package.exists() and key.is_file() and key.read_text() == key_of(name, seed)
+    return package.exists() and key.is_file() and key.read_text(encoding="utf-8") == key_of(name, seed)
 
 
 def _apart(work: Callable[..., None], name: str, seed: int, places: Places) -> None:
@@ -105,7 +105,7 @@ def _apart(work: Callable[..., None], name: str, seed: int, places: Places) -> N
 def _train(name: str, seed: int, places: Places) -> None:
     """Plan and run; one that was interrupted goes on."""
     run, folder, started_s = RUNS[name], places.folder(name, seed), time.process_time()
-    if not (folder / "key").is_file() or (folder / "key").read_text() != key_of(name, seed):
+    if not (folder / "key").is_file() or (folder / "key").read_text(encoding="utf-8") != key_of(name, seed):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         request = PlanRequest(
@@ -116,12 +116,12 @@ def _train(name: str, seed: int, places: Places) -> None:
             overrides={**run.overrides, "seed": seed}, device="cpu",
         )  # fmt: skip
         make_plan(request)
-        (folder / "key").write_text(key_of(name, seed))
+        (folder / "key").write_text(key_of(name, seed), encoding="utf-8")
     remove_partials(folder)
     has_job = (folder / "job").is_dir()
     job = JobFolder.open(folder / "job") if has_job else create_job(folder / "plan.json", folder / "job")
     run_job(job)
-    (folder / "cpu_seconds").write_text(f"{time.process_time() - started_s:.1f}")
+    (folder / "cpu_seconds").write_text(f"{time.process_time() - started_s:.1f}", encoding="utf-8")
 
 
 def _vault_of(run: Run, seed: int, places: Places, folder: Path) -> Path | None:

@@ -138,10 +138,10 @@ def _write_python_slicer(folder):
     """Slicer's own Python as a program; here it is the Python that runs the tests."""
     folder.mkdir()
     if os.name == "nt":
-        (folder / "PythonSlicer.bat").write_text(f'@"{sys.executable}" %*\n')
+        (folder / "PythonSlicer.bat").write_text(f'@"{sys.executable}" %*\n', encoding="utf-8")
         return
     script = folder / "PythonSlicer"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     script.chmod(0o755)
 
 

@@ -90,7 +90,9 @@ def test_pythonslicer_is_the_python_of_the_tests():
     program = Path(slicer.app.slicerHome) / "bin" / "PythonSlicer"
     if not program.exists():
         pytest.skip("on Windows a stand-in for PythonSlicer.exe cannot be written as a text")
-    done = subprocess.run([program, "-c", "import numpy; print(6 * 7)"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [program, "-c", "import numpy; print(6 * 7)"], capture_output=True, encoding="utf-8", check=True
+    )
     assert done.stdout.strip() == "42"
 
 

@@ -39,7 +39,7 @@ def module(tmp_path):
     """A module's file on disk, loaded; what its widget does is noted in slicer.lifeOf."""
     slicer.lifeOf = []
     path = tmp_path / "LifeOf.py"
-    path.write_text(SOURCE.replace("VERSION", "one"))
+    path.write_text(SOURCE.replace("VERSION", "one"), encoding="utf-8")
     yield module_loader.load_scripted_module(path)
     module_loader.close_panel("LifeOf")
     del slicer.lifeOf
@@ -62,7 +62,7 @@ def test_a_closed_panel_is_cleaned_up_once(module):
 def test_a_reloaded_module_is_the_new_one(module):
     slicer.util.selectModule("LifeOf")
     old = slicer.util.getModuleWidget("LifeOf")
-    Path(module.path).write_text(SOURCE.replace("VERSION", "two!"))
+    Path(module.path).write_text(SOURCE.replace("VERSION", "two!"), encoding="utf-8")
     slicer.util.reloadScriptedModule("LifeOf")
     new = slicer.util.getModuleWidget("LifeOf")
     assert new is not old

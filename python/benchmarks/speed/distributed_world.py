@@ -56,13 +56,13 @@ def run(plans: Sequence[Path], processes: int) -> list[dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": str(ENGINE), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*torchrun, str(Path(__file__).resolve()), *map(str, jobs)],
-        cwd=ENGINE, env=environment, capture_output=True, text=True, check=False,
+        cwd=ENGINE, env=environment, capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     answers = []
     for job in jobs:
-        found = [json.loads((job / f"found.{rank}.json").read_text()) for rank in range(processes)]
+        found = [json.loads((job / f"found.{rank}.json").read_text(encoding="utf-8")) for rank in range(processes)]
         answers.append({**found[0], "job": job, "cpu_s": [one["cpu_s"] for one in found]})
     return answers
 
@@ -96,7 +96,7 @@ def _watch(path: Path, place: Place, group: distributed.Group) -> None:
     Reporter.stepped, distributed._all_summed = stepped, summed  # type: ignore[method-assign]
     steps = len(cpu_s)
     found = {"cpu_s": statistics.median(cpu_s[1:]), "sums": len(sums) / steps, "sum_bytes": sum(sums) / steps}
-    (path / f"found.{place.rank}.json").write_text(json.dumps(found))
+    (path / f"found.{place.rank}.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def _stock(options: Options) -> Table | str:
             ours = in_a_process(world.real_scan, threads=1, package=str(package), image=str(image), out=folder)
             done = subprocess.run(
                 [_STOCK_PYTHON, Path(__file__).with_name("segmenting_stock.py"), teacher, image, Path(folder) / name],
-                env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True, text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True, encoding="utf-8",
             )  # fmt: skip
             theirs = json.loads(done.stdout.splitlines()[-1])["cpu_s"]
             dice = world.least_dice(Path(folder) / f"{name}.nii.gz", Path(ours.answer["labels"]))

@@ -122,7 +122,7 @@ def _panels() -> tuple[list[Table], str]:
         environment = {**os.environ, "PYTHONPATH": str(_ROOT / "python"), "PYTHONUTF8": "1"}
         done = subprocess.run(
             [sys.executable, str(script), folder], cwd=_ROOT / "Testing", env=environment, capture_output=True,
-            text=True, check=False,
+            encoding="utf-8", check=False,
         )  # fmt: skip
     if done.returncode:
         return [], f"The panels were left out: {done.stderr.strip().splitlines()[-1]}"

@@ -83,7 +83,7 @@ def in_a_process(function: Callable[..., object], threads: int | None = None, **
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     command = [sys.executable, "-c", _CHILD, function.__module__, function.__name__, json.dumps(arguments)]
-    done = subprocess.run(command, cwd=_ENGINE, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=_ENGINE, env=environment, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise RuntimeError(f"{function.__name__}: {done.stderr.strip()}")
     return Measured(**json.loads(done.stdout.splitlines()[-1]))

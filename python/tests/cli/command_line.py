@@ -58,7 +58,7 @@ def run_measured(cwd: Path, figures: Path, *arguments: object) -> tuple[Outcome,
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False
     )
-    seconds, peak_bytes = json.loads(figures.read_text())
+    seconds, peak_bytes = json.loads(figures.read_text(encoding="utf-8"))
     return Outcome(done.returncode, done.stdout, done.stderr), seconds, peak_bytes
 
 

@@ -40,7 +40,7 @@ def run_all() -> None:
     # Looking at a path would start a process of its own each time; this one is limited already.
     limited_child._STATE["limited"] = True
     resource.setrlimit(resource.RLIMIT_AS, (2 * MOST_BYTES, 2 * MOST_BYTES))
-    with Path(sys.argv[1]).open("w") as results:
+    with Path(sys.argv[1]).open("w", encoding="utf-8") as results:
         for arguments in commands:
             results.write(json.dumps(_ended(arguments)) + "\n")
             results.flush()
@@ -49,7 +49,7 @@ def run_all() -> None:
 
 def _peak_bytes() -> int:
     """Of this program alone: getrusage counts the process that it began as a copy of, too."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 

@@ -75,7 +75,7 @@ def _spoilt_folders(folder: Path, marker: Path, honest: Path) -> None:
     spoilt("results-without-weights", lambda at: (at / CHECKPOINT).unlink())
     spoilt("results-half-copied", lambda at: os.truncate(at / CHECKPOINT, (at / CHECKPOINT).stat().st_size // 2))
     spoilt("results-with-deep-plans", lambda at: (at / "plans.json").write_bytes(b'{"a":' * 200_000))
-    spoilt("results-with-a-list", lambda at: (at / "plans.json").write_text("[]"))
+    spoilt("results-with-a-list", lambda at: (at / "plans.json").write_text("[]", encoding="utf-8"))
     spoilt("results-with-large-plans", lambda at: os.truncate(at / "plans.json", 2**34))
     spoilt("results-with-a-pipe", lambda at: _pipe(at / CHECKPOINT))
     spoilt("results-with-a-loop", lambda at: _loop(at / CHECKPOINT))
@@ -105,11 +105,11 @@ def _other_shapes(checkpoint: dict) -> dict:
 
 
 def _huge_network(plans: Path) -> None:
-    text = json.loads(plans.read_text())
+    text = json.loads(plans.read_text(encoding="utf-8"))
     for configuration in text["configurations"].values():
         arch = configuration["architecture"]["arch_kwargs"]
         arch["features_per_stage"] = [10**6] * len(arch["features_per_stage"])
-    plans.write_text(json.dumps(text))
+    plans.write_text(json.dumps(text), encoding="utf-8")
 
 
 def _bundles(folder: Path, marker: Path) -> None:
@@ -128,7 +128,7 @@ def _bundles(folder: Path, marker: Path) -> None:
 def _bundle(at: Path, config: bytes, weights: bytes) -> None:
     (at / "configs").mkdir(parents=True)
     (at / "models").mkdir()
-    (at / "configs" / "metadata.json").write_text('{"version": "0.1.0", "network_data_format": {}}')
+    (at / "configs" / "metadata.json").write_text('{"version": "0.1.0", "network_data_format": {}}', encoding="utf-8")
     (at / "configs" / "inference.json").write_bytes(config)
     (at / "models" / "model.pt").write_bytes(weights)
 

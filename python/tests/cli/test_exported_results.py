@@ -76,7 +76,7 @@ def test_another_patient_s_series_on_the_same_grid_is_refused_unless_the_user_in
     file = tiny_world.test.image_path(tiny_world.test.cases()[0])
     assert run(capsys, *segmenting(tiny_world, tmp_path / "of file", file)).code == 0
     (result,) = (tmp_path / "of file").iterdir()
-    assert "input_is_dicom" not in (result / "report.json").read_text()
+    assert "input_is_dicom" not in (result / "report.json").read_text(encoding="utf-8")
 
 
 def test_a_dicom_export_without_a_series_is_refused_before_anything_is_segmented(tiny_world, scan, tmp_path, capsys):

@@ -16,7 +16,7 @@ def test_a_student_is_exported_with_notes_on_how_to_run_it(tiny_student, tmp_pat
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(tiny_student, tmp_path, capsys):
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     before = files_under(tmp_path)
     refused = run(capsys, "model", "export", tiny_student.student_path, "--format", "onnx", "--out", tmp_path)
     assert_refused(refused, "is not empty; choose another folder")
@@ -33,7 +33,7 @@ def test_a_dataset_is_exported_and_its_labels_are_printed(tiny_world, tmp_path, 
     dataset = tiny_world.test.path
     done = run(capsys, "dataset", "export", dataset, "--format", "decathlon", "--out", tmp_path / "Task01")
     assert done.code == 0 and done.out == f"{tmp_path / 'Task01'}: 2 cases of Liver=1 Spleen=2 Stomach=3\n"
-    assert json.loads((tmp_path / "Task01" / "dataset.json").read_text())["numTraining"] == 2
+    assert json.loads((tmp_path / "Task01" / "dataset.json").read_text(encoding="utf-8"))["numTraining"] == 2
     refused = run(capsys, "dataset", "export", dataset, "--format", "nnunet", "--out", tmp_path / "Task01")
     assert_refused(refused, "is not empty")
     refused = run(

@@ -37,10 +37,11 @@ def run_limited_commands(folder: Path, commands: list[list[str]]) -> tuple[list[
     results = folder / "results.jsonl"
     driver = Path(__file__).with_name("hostile_driver.py")
     done = subprocess.run(
-        [sys.executable, str(driver), str(results)], input=json.dumps(commands), cwd=folder, text=True, check=False,
-        capture_output=True, env={"PYTHONPATH": str(ENGINE), "HOME": str(folder), "OMP_NUM_THREADS": "1"}, timeout=900,
+        [sys.executable, str(driver), str(results)], input=json.dumps(commands), cwd=folder, encoding="utf-8",
+        check=False, capture_output=True, timeout=900,
+        env={"PYTHONPATH": str(ENGINE), "HOME": str(folder), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     assert done.returncode == 0 and "peak_bytes" in lines[-1], (lines[-1:], done.stderr[-2000:])
     return lines[:-1], lines[-1]["peak_bytes"]
 

@@ -76,7 +76,7 @@ def test_inspect_says_of_a_results_folder_what_import_would_make(results, tmp_pa
 
 
 def test_what_no_format_recognises_is_refused_with_what_was_looked_for(tmp_path, capsys):
-    (tmp_path / "notes.txt").write_text("a model, honestly")
+    (tmp_path / "notes.txt").write_text("a model, honestly", encoding="utf-8")
     refused = run(capsys, "model", "import", tmp_path / "notes.txt", "--out", tmp_path / "new")
     assert_refused(refused, "notes.txt", "nnU-Net v2 results folder", "TorchScript", "state dict")
     assert_refused(
@@ -87,7 +87,7 @@ def test_what_no_format_recognises_is_refused_with_what_was_looked_for(tmp_path,
 
 def test_a_place_that_is_taken_stays_as_it_is(results, tmp_path, capsys):
     (tmp_path / "there").mkdir()
-    (tmp_path / "there" / "work").write_text("mine")
+    (tmp_path / "there" / "work").write_text("mine", encoding="utf-8")
     before = files_under(tmp_path)
     said = run(capsys, "model", "import", results, "--out", tmp_path / "there")
     assert said.code == 3 and "is not empty" in said.err

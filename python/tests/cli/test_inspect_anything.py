@@ -99,7 +99,7 @@ def test_devices_and_impossible_names_are_refused(capsys, path):
 
 def test_no_code_of_the_present_folder_is_run(tmp_path, monkeypatch, capsys):
     for name in ("numpy", "json", "organincrement", "resource"):
-        (tmp_path / f"{name}.py").write_text("open('was_run', 'w')")
+        (tmp_path / f"{name}.py").write_text("open('was_run', 'w')", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert_refused(run(capsys, "inspect", "numpy.py"), "numpy.py")
     assert not (tmp_path / "was_run").exists()
@@ -153,7 +153,7 @@ def test_facts_that_cannot_be_written_name_the_file_that_was_given(tmp_path, cap
     assert_refused(run(capsys, "inspect", path, "--json", tmp_path / "." / "a.nii"), "a.nii: is what is looked at")
     assert path.read_bytes() == before
     assert run(capsys, "inspect", path, "--json", tmp_path / "o.json").code == 0
-    assert json.loads((tmp_path / "o.json").read_text())["format"] == "NIfTI"
+    assert json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))["format"] == "NIfTI"
 
 
 def test_an_empty_path_has_a_line_of_its_own(capsys):

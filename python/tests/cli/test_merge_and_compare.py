@@ -124,7 +124,9 @@ def test_ctrl_c_pauses_the_training_in_its_own_process_and_the_same_command_goes
     command = [*map(str, command), "--out", str(tmp_path / "out"), "--device", "cpu"]
     job = JobFolder(tmp_path / "out" / "jobs" / "one-0")
     for start in (1, 2):
-        process = subprocess.Popen(command, cwd=ENGINE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command, cwd=ENGINE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
+        )
         wait_for(lambda start=start: starts_of(job) == start and job.status().step > 0)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[0]

@@ -41,7 +41,7 @@ def described(manifest, path, **changes):
     values = codec.to_json(manifest)
     labels = {organ.name: value for value, organ in enumerate(manifest.organs, 1)}
     told = {"labels": labels, "preprocessing": values["preprocessing"], "inference": values["inference"], **changes}
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(told), encoding="utf-8")
     return path
 
 
@@ -121,13 +121,13 @@ def test_a_package_whose_manifest_lies_about_its_program_is_refused(program, tmp
         tmp_path / "pkg", manifest, tiny_network(tiny_spec(3)).state_dict(),
         Provenance(method="supervised", dataset_sha256="", made="2026-11-21"),
     )  # fmt: skip
-    values = json.loads((tmp_path / "pkg" / "model.json").read_text())
+    values = json.loads((tmp_path / "pkg" / "model.json").read_text(encoding="utf-8"))
     values["head"] = {"kind": "torchscript", "file": "../net.pt", "confirmed": True}
-    (tmp_path / "pkg" / "model.json").write_text(json.dumps(values))
+    (tmp_path / "pkg" / "model.json").write_text(json.dumps(values), encoding="utf-8")
     said = run(capsys, "model", "import", tmp_path / "pkg", "--out", tmp_path / "new", "--confirm-code")
     assert said.code == 3 and "is not allowed" in said.err
     values["head"]["file"] = "other.pt"
-    (tmp_path / "pkg" / "model.json").write_text(json.dumps(values))
+    (tmp_path / "pkg" / "model.json").write_text(json.dumps(values), encoding="utf-8")
     assert read_manifest(tmp_path / "pkg") == codec.read(ModelManifest, tmp_path / "pkg" / "model.json")
     said = run(capsys, "model", "import", tmp_path / "pkg", "--out", tmp_path / "new", "--confirm-code")
     assert said.code == 3 and "belong together" in said.err

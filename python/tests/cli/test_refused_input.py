@@ -137,7 +137,7 @@ def test_a_model_that_is_none(tiny_world, tiny_student, tmp_path, out, refused):
     weights = tmp_path / "cut" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     refused("segment", "--model", tmp_path / "cut", "--out", out, scan, says=["weights.safetensors"])
-    (tmp_path / "cut" / "model.json").write_text("[]")
+    (tmp_path / "cut" / "model.json").write_text("[]", encoding="utf-8")
     refused("segment", "--model", tmp_path / "cut", "--out", out, scan, says=["model.json"])
 
 
@@ -207,7 +207,7 @@ def test_a_gpu_that_is_not_there(tiny_world, tiny_student, tmp_path, out, refuse
 
 def test_a_plan_or_job_that_is_none(tmp_path, out, refused):
     refused("train", tmp_path / "gone.json", "--job", out, says=["gone.json"])
-    (tmp_path / "torn.json").write_text('{"schema": "organincrement/plan/1",')
+    (tmp_path / "torn.json").write_text('{"schema": "organincrement/plan/1",', encoding="utf-8")
     refused("train", tmp_path / "torn.json", "--job", out, says=["torn.json", "not valid JSON"])
     for action in ("status", "pause", "resume", "cancel", "run"):
         refused("job", action, tmp_path, says=["holds no job"])

@@ -27,9 +27,9 @@ def results(tmp_path_factory):
 
 def rewritten(folder, change):
     """The package with another model.json."""
-    described = json.loads((folder / "model.json").read_text())
+    described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     change(described)
-    (folder / "model.json").write_text(json.dumps(described))
+    (folder / "model.json").write_text(json.dumps(described), encoding="utf-8")
     return folder
 
 
@@ -120,10 +120,10 @@ def test_a_package_that_lists_its_own_description_as_weights_is_refused(tmp_path
 
 @pytest.mark.parametrize("kind", [torch.complex64, torch.int8, torch.bool])
 def test_weights_that_are_no_real_numbers_are_refused(tmp_path, capsys, kind):
-    told = json.loads(Path(state_dict.__file__).with_name("state_dict_example.json").read_text())
+    told = json.loads(Path(state_dict.__file__).with_name("state_dict_example.json").read_text(encoding="utf-8"))
     told |= {"network": {"kind": "PlainConvUNet", "args": tiny_spec(3).args}}
     told["inference"]["patch"] = [8, 8, 8]
-    (tmp_path / "told.json").write_text(json.dumps(told))
+    (tmp_path / "told.json").write_text(json.dumps(told), encoding="utf-8")
     torch.save({n: w.to(kind) for n, w in tiny_network(tiny_spec(3)).state_dict().items()}, tmp_path / "model.pt")
     said = run(
         capsys, "model", "import", tmp_path / "model.pt", "--out", tmp_path / "new", "--network", tmp_path / "told.json"

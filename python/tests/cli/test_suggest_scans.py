@@ -26,7 +26,7 @@ def images(tmp_path_factory) -> Path:
     whole = (folder / "scan_31.nii.gz").read_bytes()
     (folder / "scan_31_again.nii.gz").write_bytes(whole)
     (folder / "scan_cut.nii.gz").write_bytes(whole[:3000])
-    (folder / "notes.txt").write_text("to do")
+    (folder / "notes.txt").write_text("to do", encoding="utf-8")
     write_nifti(folder / "air.nii.gz", image.with_array(np.full(SHAPE, -1000, np.int16)))
     return folder
 
@@ -62,7 +62,7 @@ def test_more_than_there_are_ranks_all_and_none_is_refused(tiny_world, images, t
     everything = suggest(SuggestRequest(model=tiny_world.teacher, images=images, count=50, device="cpu"))
     assert len(everything.suggestions.images) == 6
     assert sum(row.coverage_gain for row in everything.suggestions.images) == pytest.approx(1, abs=1e-4)
-    (tmp_path / "text.txt").write_text("no image")
+    (tmp_path / "text.txt").write_text("no image", encoding="utf-8")
     assert_refused(
         run(capsys, "suggest", "--model", tiny_world.teacher, "--images", tmp_path, "--count", 1), "holds no images"
     )

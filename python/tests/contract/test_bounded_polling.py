@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -121,9 +122,13 @@ def test_the_status_of_a_job_with_a_log_of_50_mb_is_told_within_a_second_and_is_
         file.write(lines(range(50_000_000 // size)))
     EventWriter(job.events_path).write("paused", step=7)
     assert job.events_path.stat().st_size > 50_000_000
+    tracer = sys.gettrace()
+    sys.settrace(None)  # coverage's tracer takes ten times as long as what it watches
     before_s = time.process_time()
     status = JobFolder.open(job.path).status()
-    assert time.process_time() - before_s < 1.0
+    took_s = time.process_time() - before_s
+    sys.settrace(tracer)
+    assert took_s < 1.0
     assert status.state == "paused" and status.progress is not None
     assert (status.progress.step, status.problems) == (50_000_000 // size - 1, ())
 

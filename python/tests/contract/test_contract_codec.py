@@ -195,5 +195,5 @@ def test_the_contract_imports_nothing_but_the_standard_library() -> None:
     )
     command = [sys.executable, "-S", "-c", code]
     environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=environment)
     assert done.stdout.strip() == "[]"

@@ -116,7 +116,9 @@ def test_edited_history_and_statuses_changed_behind_its_back_are_reported(folder
         add(folder, case_id)
         approve(folder, case_id)
     text = folder.history_path.read_text(encoding="utf-8")
-    folder.history_path.write_text(text.replace('"who": "Ana", "case": "pt_1"', '"who": "Eve", "case": "pt_1"'))
+    folder.history_path.write_text(
+        text.replace('"who": "Ana", "case": "pt_1"', '"who": "Eve", "case": "pt_1"'), encoding="utf-8"
+    )
     assert folder.check_history() == [
         f"{folder.history_path} line 2: does not follow from the line before; restore the file from a backup"
     ]

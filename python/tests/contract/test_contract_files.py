@@ -25,7 +25,7 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
         "for i in itertools.count():\n"
         "    write_atomic(sys.argv[1], json.dumps([i] * 20000)); print(i, flush=True)\n"
     )
-    with subprocess.Popen(_python(code, path), stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(_python(code, path), stdout=subprocess.PIPE, encoding="utf-8") as writer:
         assert writer.stdout is not None
         while int(writer.stdout.readline()) < 15:
             assert len(set(json.loads(path.read_text(encoding="utf-8")))) == 1
@@ -72,7 +72,7 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path: Path) ->
         "try: append_line(sys.argv[1], 'x' * 5000)\n"
         "except OSError: print('full')\n"
     )
-    done = subprocess.run(_python(code, path), capture_output=True, text=True, check=True)
+    done = subprocess.run(_python(code, path), capture_output=True, encoding="utf-8", check=True)
     assert done.stdout == "full\n"
     assert path.read_bytes() == b"first\n"
 

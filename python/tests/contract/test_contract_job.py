@@ -147,7 +147,9 @@ def test_on_this_host_the_system_is_believed_rather_than_the_heartbeat() -> None
 
 def test_a_heartbeat_that_is_no_time_is_refused(job: JobFolder) -> None:
     codec.write(this_process(), job.process_path)
-    job.process_path.write_text(job.process_path.read_text().replace('"heartbeat": "2', '"heartbeat": "x2'))
+    job.process_path.write_text(
+        job.process_path.read_text(encoding="utf-8").replace('"heartbeat": "2', '"heartbeat": "x2'), encoding="utf-8"
+    )
     with pytest.raises(ContractError, match=r"process.json: heartbeat 'x2.* is not a UTC time"):
         job.status()
 
@@ -185,7 +187,9 @@ def test_a_gap_in_the_events_is_part_of_the_status(job: JobFolder) -> None:
     writer = EventWriter(job.events_path)
     writer.write("started", **samples.started())
     writer.write("paused", step=0)
-    job.events_path.write_text(job.events_path.read_text().splitlines(keepends=True)[1])
+    job.events_path.write_text(
+        job.events_path.read_text(encoding="utf-8").splitlines(keepends=True)[1], encoding="utf-8"
+    )
     status = job.status()
     assert status.state == "paused"
     assert ["line 1: seq goes from -1 to 1" in problem for problem in status.problems] == [True]
@@ -203,4 +207,4 @@ def test_flags_and_the_read_log_are_plain_files(job: JobFolder) -> None:
     assert job.cancel_requested
     job.log_read("pt_1", samples.SHA)
     job.log_read("pt_2", samples.SHA)
-    assert job.reads_log.read_text() == f"pt_1 {samples.SHA}\npt_2 {samples.SHA}\n"
+    assert job.reads_log.read_text(encoding="utf-8") == f"pt_1 {samples.SHA}\npt_2 {samples.SHA}\n"

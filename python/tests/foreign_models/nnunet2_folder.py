@@ -71,12 +71,12 @@ def write_folder(folder: Path, model: Nnunet2) -> Path:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """As nnU-Net does, keys in any order."""
-    path.write_text(json.dumps(values, indent=4))
+    path.write_text(json.dumps(values, indent=4), encoding="utf-8")
 
 
 def edit_json(path: Path, change: Any) -> None:
     """Let `change` alter the object of a file in place."""
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding="utf-8"))
     change(values)
     write_json(path, values)
 

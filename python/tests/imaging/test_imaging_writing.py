@@ -83,11 +83,11 @@ def test_the_same_volume_gives_the_same_bytes(tmp_path):
 
 
 def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
-    (tmp_path / "a.nrrd").write_text("old")
+    (tmp_path / "a.nrrd").write_text("old", encoding="utf-8")
     with pytest.raises(RuntimeError), replacing(tmp_path / "a.nrrd") as partial:
-        partial.write_text("half")
+        partial.write_text("half", encoding="utf-8")
         raise RuntimeError
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.nrrd", "old")]
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("a.nrrd", "old")]
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):

@@ -59,7 +59,7 @@ def ct() -> Volume:
 
 def test_slices_are_put_in_order_of_position_with_their_rescale(tmp_path):
     folder = write_slices(tmp_path / "series", ct())
-    (folder / "README.txt").write_text("exported")
+    (folder / "README.txt").write_text("exported", encoding="utf-8")
     read = read_image(folder)
     np.testing.assert_array_equal(read.array_DHW, ct().array_DHW)
     assert grid_difference(read, ct(), 1e-3) is None

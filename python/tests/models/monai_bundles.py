@@ -91,8 +91,10 @@ def write_bundle(folder: Path, config: dict[str, Any] | None = None, about: dict
     config = inference() if config is None else config
     for name in ("configs", "models"):
         (folder / name).mkdir(parents=True)
-    (folder / "configs" / "inference.json").write_text(json.dumps(config))
-    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata() if about is None else about))
+    (folder / "configs" / "inference.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "configs" / "metadata.json").write_text(
+        json.dumps(metadata() if about is None else about), encoding="utf-8"
+    )
     torch.save(network(config["network_def"]).state_dict(), folder / "models" / "model.pt")
     return folder
 

@@ -217,7 +217,9 @@ def test_a_model_of_118_organs_comes_in_soon_and_in_little_memory(tmp_path):
 
     def run(what: str) -> tuple[float, float]:
         command = [sys.executable, "-c", _LARGE, str(checkpoint), str(package), what]
-        text = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]).stdout
+        text = subprocess.run(
+            command, check=True, capture_output=True, encoding="utf-8", cwd=Path(__file__).parents[2]
+        ).stdout
         seconds, nbytes = map(float, text.split() or ("0", "0"))
         return seconds, nbytes
 

@@ -103,7 +103,7 @@ def refuse(bundle: Path, out: Path, said: str) -> None:
 def test_a_hostile_configuration_is_refused_and_not_run(case, tmp_path):
     changes, said = hostile(tmp_path)[case]
     bundle = write_bundle(tmp_path / "b")
-    (bundle / "configs" / "inference.json").write_text(json.dumps(inference(**changes)))
+    (bundle / "configs" / "inference.json").write_text(json.dumps(inference(**changes)), encoding="utf-8")
     refuse(bundle, tmp_path / "out", said)
     assert not (tmp_path / TRAP).exists()
 
@@ -111,7 +111,7 @@ def test_a_hostile_configuration_is_refused_and_not_run(case, tmp_path):
 @pytest.mark.parametrize("name", ["metadata.json", "inference.json"])
 def test_json_that_is_nested_without_end_is_refused(name, tmp_path):
     bundle = write_bundle(tmp_path / "b")
-    (bundle / "configs" / name).write_text('{"x": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    (bundle / "configs" / name).write_text('{"x": ' + "[" * 100_000 + "]" * 100_000 + "}", encoding="utf-8")
     refuse(bundle, tmp_path / "out", name)
 
 
@@ -163,10 +163,10 @@ def test_a_link_to_weights_elsewhere_is_refused(tmp_path):
 def test_labels_that_are_no_labels_are_refused(tmp_path):
     bundle = write_bundle(tmp_path / "b")
     path = bundle / "configs" / "metadata.json"
-    about = json.loads(path.read_text())
+    about = json.loads(path.read_text(encoding="utf-8"))
     for channels in ({"0": "liver", "1": "spleen"}, {"0": "background", "-1": "liver"}, {"0": 3}, ["background"]):
         about["network_data_format"]["outputs"]["pred"]["channel_def"] = channels
-        path.write_text(json.dumps(about))
+        path.write_text(json.dumps(about), encoding="utf-8")
         with pytest.raises(ModelError, match="channel_def") as refused:
             monai_bundle.read(bundle, ImportOptions())
         assert "\n" not in str(refused.value)

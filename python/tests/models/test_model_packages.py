@@ -180,7 +180,7 @@ def test_a_head_that_is_a_program_on_a_network_of_ours_is_refused(package):
 
 
 def test_saving_again_replaces_the_package_and_leaves_nothing_beside_it(package):
-    (package / "stray.txt").write_text("left over")
+    (package / "stray.txt").write_text("left over", encoding="utf-8")
     (package.parent / "student.partial").mkdir()
     save_package(package, tiny_manifest(ORGANS, SPEC), shared_state(tiny_network(SPEC, seed=1)), MADE)
     assert {path.name for path in package.parent.iterdir()} == {"student"}

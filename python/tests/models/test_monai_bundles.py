@@ -132,7 +132,7 @@ def test_the_networks_of_bundles_answer_as_monai_s_own(name, tmp_path):
     torch.save({"model": stock.state_dict()}, bundle / "models" / "model.pt")
     (bundle / "configs" / "inference.json").unlink()
     write = inference(network_def=definition, inferer={**WINDOWS, "roi_size": [16, 16, 16]})
-    (bundle / "configs" / "inference.json").write_text(json.dumps(write))
+    (bundle / "configs" / "inference.json").write_text(json.dumps(write), encoding="utf-8")
     found = imported(bundle, tmp_path / "p").network.eval()
     image_BCDHW = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_probabilities_are_resampled_only_where_a_softmax_is_asked_for(softmax, resampled, tmp_path):
     bundle = write_bundle(tmp_path / "b")
     after = compose({**SOFTMAX, "softmax": softmax}, *AFTER[1:])
-    (bundle / "configs" / "inference.json").write_text(json.dumps(inference(postprocessing=after)))
+    (bundle / "configs" / "inference.json").write_text(json.dumps(inference(postprocessing=after)), encoding="utf-8")
     assert monai_bundle.read(bundle, ImportOptions()).manifest.inference.resampled == resampled
 
 
@@ -176,7 +176,7 @@ def test_probabilities_are_resampled_only_where_a_softmax_is_asked_for(softmax, 
 def test_what_is_not_understood_is_refused_by_name(case, tmp_path):
     changes, said = REFUSED[case]
     bundle = write_bundle(tmp_path / "b")
-    (bundle / "configs" / "inference.json").write_text(json.dumps(inference(**changes)))
+    (bundle / "configs" / "inference.json").write_text(json.dumps(inference(**changes)), encoding="utf-8")
     with pytest.raises(ModelError, match=said) as refused:
         monai_bundle.read(bundle, ImportOptions())
     assert "\n" not in str(refused.value)
@@ -198,6 +198,6 @@ def test_missing_files_are_named(tmp_path):
 
 @pytest.mark.parametrize("strange", ["empty.zip", "text.zip", "nothing"])
 def test_strange_paths_are_no_bundles(strange, tmp_path):
-    (tmp_path / "text.zip").write_text("no zip at all")
+    (tmp_path / "text.zip").write_text("no zip at all", encoding="utf-8")
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     assert not monai_bundle.recognise(tmp_path / strange)

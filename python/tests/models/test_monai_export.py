@@ -83,7 +83,7 @@ def test_monai_gives_our_labels_with_a_bundle_of_ours_and_so_does_what_is_import
     monai_out.write(model, bundle)
     importable(bundle)
     expected = ours(model, scan)
-    config = json.loads((bundle / "configs" / "inference.json").read_text())
+    config = json.loads((bundle / "configs" / "inference.json").read_text(encoding="utf-8"))
     assert np.array_equal(as_monai_segments(config, bundle, scan), expected)
     assert len(np.unique(expected)) > 1
     assert (bundle / "scripts").exists() is not stock
@@ -101,7 +101,12 @@ def test_a_bundle_brings_every_module_that_its_steps_need(tmp_path):
     command = "import scripts.organincrement_steps, organincrement.imaging.resampling as ours; print(ours.__file__)"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert Path(done.stdout.strip().splitlines()[-1]).is_relative_to(tmp_path)
@@ -109,13 +114,13 @@ def test_a_bundle_brings_every_module_that_its_steps_need(tmp_path):
 
 def test_a_bundle_says_what_it_is_and_how_it_is_run(tmp_path):
     notes = monai_out.write(loaded(steps=NNUNET), tmp_path)
-    about = json.loads((tmp_path / "configs" / "metadata.json").read_text())
+    about = json.loads((tmp_path / "configs" / "metadata.json").read_text(encoding="utf-8"))
     pred = about["network_data_format"]["outputs"]["pred"]
     assert pred["channel_def"] == {"0": "background", "1": "Liver", "2": "Spleen"} and pred["num_channels"] == 3
     assert "dynamic-network-architectures" in about["required_packages_version"]
-    readme = (tmp_path / "docs" / "README.md").read_text()
+    readme = (tmp_path / "docs" / "README.md").read_text(encoding="utf-8")
     assert "python -m monai.bundle run" in readme and "not a medical device" in readme and "2. Spleen" in readme
-    assert (tmp_path / "LICENSE").read_text().count("\n") == 1
+    assert (tmp_path / "LICENSE").read_text(encoding="utf-8").count("\n") == 1
     assert "monai.bundle run" in notes[0] and any("brings these steps along" in note for note in notes)
     assert any("as they are stored" in note for note in notes)
 

@@ -209,7 +209,7 @@ def test_other_networks_are_refused_by_their_trainer(tmp_path, model, reason):
 
 def test_a_trainer_that_is_not_known_and_postprocessing_are_spoken_of(tmp_path):
     folder = write_folder(tmp_path, replace(PLAIN, trainer="nnUNetTrainerV2_Mine"))
-    (folder / "postprocessing.json").write_text("{}")
+    (folder / "postprocessing.json").write_text("{}", encoding="utf-8")
     notes = " ".join(read(folder).notes)
     assert "trained by nnUNetTrainerV2_Mine" in notes
     assert "postprocessing.json" in notes

@@ -59,7 +59,7 @@ def read(folder: Path, fold: int = 0) -> dict[str, Any]:
 
 def as_nnunet_builds_it(folder: Path) -> nn.Module:
     """From plans.json and the checkpoint alone."""
-    checkpoint, plans = read(folder), json.loads((folder / "plans.json").read_text())
+    checkpoint, plans = read(folder), json.loads((folder / "plans.json").read_text(encoding="utf-8"))
     configuration = plans["configurations"][checkpoint["init_args"]["configuration"]]
     architecture = configuration["architecture"]
     classes = {f"{c.__module__}.{c.__name__}": c for c in vars(nn).values() if isinstance(c, type)}
@@ -69,7 +69,7 @@ def as_nnunet_builds_it(folder: Path) -> nn.Module:
     }
     path, _, name = architecture["network_class_name"].rpartition(".")
     assert path == library.__name__
-    labels = json.loads((folder / "dataset.json").read_text())["labels"]
+    labels = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["labels"]
     network = getattr(library, name)(input_channels=1, num_classes=len(labels), deep_supervision=False, **settings)
     network.load_state_dict(checkpoint["network_weights"])
     return network.eval()
@@ -121,7 +121,7 @@ def test_the_members_of_an_ensemble_are_folds(tmp_path):
 def test_scans_that_keep_their_spacing_are_not_resampled(tmp_path):
     steps = preprocessing(convention="nnunet", orientation="stored", keep_axes=(0, 1, 2))
     write(loaded(preprocessing=steps), tmp_path)
-    configuration = json.loads((tmp_path / "plans.json").read_text())["configurations"]["3d_fullres"]
+    configuration = json.loads((tmp_path / "plans.json").read_text(encoding="utf-8"))["configurations"]["3d_fullres"]
     assert configuration["resampling_fn_data"] == configuration["resampling_fn_probabilities"] == "no_resampling_hack"
     assert nnunet2.read(tmp_path, ImportOptions()).manifest.preprocessing.keep_axes == (0, 1, 2)
 
@@ -136,7 +136,7 @@ def test_scans_that_keep_their_spacing_are_not_resampled(tmp_path):
 )  # fmt: skip
 def test_whether_slices_are_resampled_one_by_one_is_said(convention, ours, theirs, tmp_path):
     write(loaded(preprocessing=preprocessing(convention=convention, slice_by_slice=ours)), tmp_path)
-    configuration = json.loads((tmp_path / "plans.json").read_text())["configurations"]["3d_fullres"]
+    configuration = json.loads((tmp_path / "plans.json").read_text(encoding="utf-8"))["configurations"]["3d_fullres"]
     assert configuration["resampling_fn_data_kwargs"]["force_separate_z"] is theirs
 
 
@@ -147,7 +147,9 @@ def test_plans_say_what_the_package_does_to_a_scan(tmp_path):
     )  # fmt: skip
     steps = preprocessing(orientation="RAS", axis_order=(1, 2, 0), spacing_mm=(2.0, 3.0, 4.0), image_resampling="cubic")
     write(loaded(preprocessing=steps, trained_on=trained), tmp_path)
-    plans, dataset = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("plans", "dataset"))
+    plans, dataset = (
+        json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8")) for name in ("plans", "dataset")
+    )
     configuration = plans["configurations"]["3d_fullres"]
     assert (plans["transpose_forward"], plans["transpose_backward"]) == ([1, 2, 0], [2, 0, 1])
     assert plans["image_reader_writer"] == "NibabelIOWithReorient"
@@ -164,7 +166,7 @@ def test_slices_become_a_2d_configuration(tmp_path):
     slices = preprocessing(spacing_mm=(5.0, 2.0, 3.0), orientation="LPS")
     model = loaded("PlainConvUNet", SLICES, preprocessing=slices)
     notes = write(model, tmp_path)
-    configuration = json.loads((tmp_path / "plans.json").read_text())["configurations"]["2d"]
+    configuration = json.loads((tmp_path / "plans.json").read_text(encoding="utf-8"))["configurations"]["2d"]
     assert configuration["patch_size"] == [8, 8] and configuration["spacing"] == [2, 3]
     assert read(tmp_path)["init_args"]["configuration"] == "2d"
     assert any("leaves the distance of slices" in note for note in notes)
@@ -195,7 +197,7 @@ def test_notes_say_how_it_is_run_and_what_will_differ(tmp_path):
 def test_intensities_scaled_by_each_scan_are_expressed(tmp_path):
     scaled = preprocessing(normalisation=Normalisation(kind="zscore", masked=True), channels=("MR",))
     write(loaded(preprocessing=scaled), tmp_path)
-    plans = json.loads((tmp_path / "plans.json").read_text())
+    plans = json.loads((tmp_path / "plans.json").read_text(encoding="utf-8"))
     configuration = plans["configurations"]["3d_fullres"]
     assert configuration["normalization_schemes"] == ["ZScoreNormalization"]
     assert configuration["use_mask_for_norm"] == [True]

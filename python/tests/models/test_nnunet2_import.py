@@ -206,7 +206,7 @@ def test_without_a_fingerprint_the_spacings_are_unknown_and_this_is_said(folder)
 
 
 def test_other_folders_are_not_recognised(tmp_path):
-    (tmp_path / "plans.json").write_text("{}")
+    (tmp_path / "plans.json").write_text("{}", encoding="utf-8")
     (tmp_path / "fold_0").mkdir()
     (tmp_path / "model.pth").write_bytes(b"")
     for path in (tmp_path, tmp_path / "fold_0", tmp_path / "model.pth", tmp_path / "nothing", Path("/dev/null")):

@@ -36,7 +36,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_import_says_what_it_is(package: Path) -> None:
-    manifest = json.loads((package / "model.json").read_text())
+    manifest = json.loads((package / "model.json").read_text(encoding="utf-8"))
     assert [organ["id"] for organ in manifest["organs"]] == [
         "brainstem", "spinal_cord", "parotid_right", "parotid_left"
     ]  # fmt: skip

@@ -109,7 +109,7 @@ def test_the_file_is_valid_pinned_and_names_no_place_on_this_computer(tmp_path):
 def test_the_file_beside_it_says_preprocessing_labels_and_channels(tmp_path):
     heads = MultiHead(heads=(OrganHead(organs=("liver",), prefix="a"), OrganHead(organs=("spleen",), prefix="b")))
     notes = write(loaded(tiny_spec(4), head=heads), tmp_path)
-    told = json.loads((tmp_path / "model.json").read_text())
+    told = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
     assert told["input"] == {"name": "image", "axes": "BCDHW", "shape": ["batch", 1, 8, 8, 8]}
     groups = [(group["background"], group["channels"], group["labels"]) for group in told["output"]["groups"]]
     assert groups == [(0, [1], [1]), (2, [3], [2])]
@@ -128,7 +128,7 @@ def test_several_decoders_are_exported_and_the_temperature_is_said(tmp_path):
     image_BCDHW = patches(2)
     with torch.inference_mode():
         assert np.abs(run(tmp_path, image_BCDHW) - model.network(image_BCDHW).numpy()).max() < 1e-4
-    told = json.loads((tmp_path / "model.json").read_text())["output"]["groups"]
+    told = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))["output"]["groups"]
     assert [group["temperature"] for group in told] == [1.5, 1.5] and told[0]["ranges_mm"] == [[0.0, 9.0]]
     warm = loaded(tiny_spec(3), inference=tiny_manifest(SPACE, tiny_spec(3), temperature=2.5).inference)
     (tmp_path / "warm").mkdir()

@@ -123,7 +123,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 def test_bombs_take_less_than_half_a_gigabyte():
     python = Path(__file__).parents[2]
     command = [sys.executable, "-c", _ALL_BOMBS]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=python)
+    answer = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", cwd=python)
     assert int(answer.stdout) < 2**29
 
 

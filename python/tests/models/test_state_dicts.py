@@ -26,10 +26,10 @@ MADE = Provenance(method="imported", dataset_sha256="", made="2026-11-21")
 
 def described(folder: Path, *, drop: tuple[str, ...] = ("network",), **changes: Any) -> ImportOptions:
     """The example with other values, and without `network` unless told."""
-    told = json.loads(EXAMPLE.read_text())
+    told = json.loads(EXAMPLE.read_text(encoding="utf-8"))
     told["inference"]["patch"] = [8, 8, 8]
     told = {key: value for key, value in {**told, **changes}.items() if key not in drop}
-    (folder / "network.json").write_text(json.dumps(told))
+    (folder / "network.json").write_text(json.dumps(told), encoding="utf-8")
     return ImportOptions(network=folder / "network.json")
 
 
@@ -130,7 +130,7 @@ def test_weights_of_slices_become_one_voxel_deep(tmp_path):
 
 
 def test_the_example_is_whole_and_describes_its_network(tmp_path):
-    told = json.loads(EXAMPLE.read_text())["network"]
+    told = json.loads(EXAMPLE.read_text(encoding="utf-8"))["network"]
     path = saved(tmp_path, build_network(told["kind"], told["args"]).state_dict())
     foreign = state_dict.read(path, ImportOptions(network=EXAMPLE))
     assert foreign.manifest.network.args == told["args"] and foreign.notes == ()
@@ -186,7 +186,7 @@ def test_a_description_that_is_wrong_is_refused_with_what_is_wrong(changes, reas
 def test_a_description_that_is_no_json_is_refused(tmp_path):
     path = saved(tmp_path, tiny_network(tiny_spec(3)).state_dict())
     for text in ("", "{", "[" * 100_000, "[1]", '{"labels": NaN}'):
-        (tmp_path / "network.json").write_text(text)
+        (tmp_path / "network.json").write_text(text, encoding="utf-8")
         assert refusal(path, ImportOptions(network=tmp_path / "network.json")).startswith("network.json: ")
     refusal(path, ImportOptions(network=tmp_path / "missing.json"))
 

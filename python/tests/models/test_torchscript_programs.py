@@ -204,7 +204,7 @@ print(offline, said, private, folder.startswith(own), "PermissionError" in child
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process give up the network")
 def test_a_confined_process_reaches_no_network_from_any_thread_or_child(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", CONFINED], capture_output=True, text=True, cwd=ENGINE, check=True,
+        [sys.executable, "-c", CONFINED], capture_output=True, encoding="utf-8", cwd=ENGINE, check=True,
         env={"PYTHONPATH": str(ENGINE), "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     *said, folder = done.stdout.split(" ")

@@ -25,7 +25,7 @@ print(kept, faults, *answers)
 
 def passes(way: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", _PASSES, way], cwd=ENGINE, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", _PASSES, way], cwd=ENGINE, capture_output=True, encoding="utf-8", check=True, timeout=120
     )
     return done.stdout.split()
 

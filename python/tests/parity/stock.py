@@ -43,7 +43,7 @@ def run(work: Path, *command: object, alone_in: Path | None = None) -> str:
     if alone_in:
         surroundings["PYTHONPATH"] = str(HERE / "stand_ins")
     done = subprocess.run(
-        [str(part) for part in command], env=surroundings, cwd=alone_in or work, capture_output=True, text=True,
+        [str(part) for part in command], env=surroundings, cwd=alone_in or work, capture_output=True, encoding="utf-8",
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]

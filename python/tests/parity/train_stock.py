@@ -44,7 +44,7 @@ def main(dataset_id: int, steps: int, checkpoint: str) -> None:
     plans = with_small_configuration(folder / "nnUNetPlans.json")
     preprocess([dataset_id], configurations=[CONFIGURATION], num_processes=[1])
     torch.manual_seed(0)
-    dataset = json.loads((folder / "dataset.json").read_text())
+    dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     trainer = nnUNetTrainerNoMirroring(
         {**plans, "continue_training": False}, CONFIGURATION, "all", dataset, torch.device("cpu")
     )
@@ -57,11 +57,11 @@ def main(dataset_id: int, steps: int, checkpoint: str) -> None:
 
 def with_small_configuration(file: Path) -> dict:
     """The planner's plans with a configuration that a CPU trains in minutes."""
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text(encoding="utf-8"))
     architecture = plans["configurations"]["3d_fullres"]["architecture"]
     small = {**architecture, "arch_kwargs": {**architecture["arch_kwargs"], **LEVELS}}
     plans["configurations"][CONFIGURATION] = {**SMALL, "architecture": small}
-    file.write_text(json.dumps(plans, indent=2))
+    file.write_text(json.dumps(plans, indent=2), encoding="utf-8")
     return plans
 
 

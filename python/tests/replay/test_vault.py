@@ -97,7 +97,10 @@ def test_another_computer_is_refused(folder, monkeypatch):
 
 
 def test_the_mark_tells_nothing_and_differs_from_vault_to_vault(folder, tmp_path):
-    told = [json.loads((made / "vault.json").read_text()) for made in (folder, made_vault(tmp_path / "second"))]
+    told = [
+        json.loads((made / "vault.json").read_text(encoding="utf-8"))
+        for made in (folder, made_vault(tmp_path / "second"))
+    ]
     assert told[0]["machine"] != told[1]["machine"] and machine._identity() not in json.dumps(told)
 
 
@@ -124,11 +127,11 @@ def test_a_tampered_file_is_refused_by_name(folder, damage):
 
 
 def test_a_file_that_is_no_image_is_refused_though_its_hash_fits(folder):
-    document = json.loads((folder / "vault.json").read_text())
+    document = json.loads((folder / "vault.json").read_text(encoding="utf-8"))
     (folder / "0001.b2nd").write_bytes(b"not an image")
     document["exemplars"][0]["sha256"] = vault.sha256_file(folder / "0001.b2nd")
     document["exemplars"][0]["bytes"] = 12
-    (folder / "vault.json").write_text(json.dumps(document))
+    (folder / "vault.json").write_text(json.dumps(document), encoding="utf-8")
     refused(folder, "0001.b2nd", "does not hold an image")
 
 
@@ -144,7 +147,7 @@ def test_a_link_out_of_the_vault_is_refused(folder, tmp_path):
 def test_no_vault_lies_in_a_dataset_or_a_package(folder, tmp_path, name):
     holder = tmp_path / "holder"
     holder.mkdir()
-    (holder / name).write_text("{}")
+    (holder / name).write_text("{}", encoding="utf-8")
     with pytest.raises(ReplayError, match="lies inside 'holder'"):
         VaultWriter(holder / "deep" / "vault")
     assert sorted(path.name for path in holder.iterdir()) == [name]
@@ -197,9 +200,9 @@ HOSTILE = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_vault_is_refused_in_one_line(folder, what):
     change, says = HOSTILE[what]
-    document = json.loads((folder / "vault.json").read_text())
+    document = json.loads((folder / "vault.json").read_text(encoding="utf-8"))
     change(document)
-    (folder / "vault.json").write_text(json.dumps(document))
+    (folder / "vault.json").write_text(json.dumps(document), encoding="utf-8")
     refused(folder, says)
 
 

@@ -86,7 +86,7 @@ def together(count: int, *command: str, restarts: int = 0) -> "subprocess.Popen[
     environment = {**os.environ, "PYTHONPATH": f"{ENGINE}{os.pathsep}{ENGINE / 'tests'}", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*torchrun, "--nproc-per-node", str(count), *command],
-        cwd=ENGINE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=ENGINE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
     )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def run_orders(orders: Mapping[str, Any], place: Place, meeting: Path) -> None:
         listening = [c.laddr.ip for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN]
         heard = group.together(lambda: json.dumps({"pid": os.getpid(), "listening": listening}))
         if group.is_first:
-            Path(orders["heard"]).write_text(json.dumps([json.loads(one) for one in heard]))
+            Path(orders["heard"]).write_text(json.dumps([json.loads(one) for one in heard]), encoding="utf-8")
         for order in orders["jobs"]:
             _run_order(order, group)
 
@@ -118,7 +118,7 @@ def _run_order(order: Mapping[str, str], group: Group) -> None:
         outcome = f"{type(error).__name__}: {error}"
     finally:
         undo()
-    path.with_name(f"{path.name}.{order['story']}.{group.rank}").write_text(outcome)
+    path.with_name(f"{path.name}.{order['story']}.{group.rank}").write_text(outcome, encoding="utf-8")
     if order["story"] == "alone" and group.rank:
         os._exit(0)  # as if killed, but that torchrun leaves the first one be
 
@@ -193,5 +193,5 @@ _STORIES = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    given = json.loads(Path(sys.argv[1]).read_text())
+    given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     run_orders(given, Place.of(os.environ), Path(sys.argv[1]).with_suffix(".meeting"))

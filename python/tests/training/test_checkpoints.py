@@ -97,8 +97,8 @@ def test_a_write_that_tears_leaves_the_earlier_checkpoints_whole(tmp_path, monke
 
 
 def test_strangers_in_the_folder_are_left_alone(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "step_5.pt").write_text("not one of ours")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "step_5.pt").write_text("not one of ours", encoding="utf-8")
     saved(tmp_path, [1, 2, 3, 4])
     assert (tmp_path / "notes.txt").exists() and (tmp_path / "step_5.pt").exists()
     assert newest_step(tmp_path) == 4
@@ -113,6 +113,6 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path):
     torch.save({"progress": Harm()}, data)
     path = tmp_path / "step_000000001.pt"
     path.write_bytes(data.read_bytes())
-    path.with_suffix(".sha256").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+    path.with_suffix(".sha256").write_text(hashlib.sha256(path.read_bytes()).hexdigest(), encoding="utf-8")
     with pytest.raises(Exception, match=r"[Ww]eights"):
         load_newest(tmp_path)

@@ -62,7 +62,7 @@ def run_by(count, orders, folder) -> tuple[int, str]:
     """Run orders (name of the job, plan, story) by so many processes. Returns: torchrun's exit code and output."""
     jobs = [{"plan": str(plan), "job": str(folder / name), "story": story} for name, plan, story in orders]
     file = folder / "orders.json"
-    file.write_text(json.dumps({"jobs": jobs, "heard": str(folder / "heard.json")}))
+    file.write_text(json.dumps({"jobs": jobs, "heard": str(folder / "heard.json")}), encoding="utf-8")
     process = together(count, WORKER, str(file))
     try:
         said, _ = process.communicate(timeout=400)
@@ -107,7 +107,7 @@ def of_four(alone, tmp_path_factory) -> Path:
 
 
 def test_the_first_process_alone_writes_events(of_two):
-    heard = json.loads((of_two / "heard.json").read_text())
+    heard = json.loads((of_two / "heard.json").read_text(encoding="utf-8"))
     problems: list[str] = []
     events = read_events(of_two / "mib" / "events.jsonl", problems)
     started = [event for event in events if event.type == "started"]
@@ -116,14 +116,14 @@ def test_the_first_process_alone_writes_events(of_two):
 
 
 def test_processes_listen_on_the_loopback_interface_alone(of_two):
-    heard = json.loads((of_two / "heard.json").read_text())
+    heard = json.loads((of_two / "heard.json").read_text(encoding="utf-8"))
     assert len(heard) == 2 and all(one["listening"] for one in heard)
     assert {address for one in heard for address in one["listening"]} <= {"127.0.0.1", "::1"}
 
 
 def outcomes(folder: Path, name: str, story: str) -> list[str]:
     """What each of two processes made of a job."""
-    return [(folder / f"{name}.{story}.{rank}").read_text() for rank in range(2)]
+    return [(folder / f"{name}.{story}.{rank}").read_text(encoding="utf-8") for rank in range(2)]
 
 
 def test_a_pause_stops_all_and_the_next_start_goes_on_where_they_stopped(of_two, alone):

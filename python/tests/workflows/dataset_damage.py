@@ -24,7 +24,7 @@ def label(value=1):
 def edit(folder, case_id, **changes):
     """Change a case's file by hand, behind the history's back."""
     path = folder / f"cases/{case_id}.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 
 
 def history(folder, change):
@@ -90,7 +90,7 @@ TWO_PEOPLE = [
      "note", "cases/pt_1.json.bak", "copy of cases/pt_1.json"),
     ("an editor's swap file", lambda f: (f / "cases/.pt_1.json.swp").write_bytes(b"b0VIM"),
      "note", "cases/.pt_1.json.swp", "delete it when nobody is writing"),
-    ("an office program's lock", lambda f: (f / "cases/.~lock.pt_1.json#").write_text("Ana"),
+    ("an office program's lock", lambda f: (f / "cases/.~lock.pt_1.json#").write_text("Ana", encoding="utf-8"),
      "note", "cases/.~lock.pt_1.json#", "left behind"),
     ("a copy of the history", lambda f: copy(f, HISTORY, "history (conflicted copy).jsonl"),
      "problem", "history (conflicted copy).jsonl", "second copy of history.jsonl"),

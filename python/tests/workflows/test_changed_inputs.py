@@ -45,7 +45,7 @@ def test_a_teacher_that_changed_after_planning_is_refused_by_name(tiny_world, tm
     job = create_job(plan, tmp_path / "job")
     if part == "model.json":
         manifest = json.loads((teacher / part).read_text(encoding="utf-8"))
-        (teacher / part).write_text(json.dumps({**manifest, "licence": "another"}))
+        (teacher / part).write_text(json.dumps({**manifest, "licence": "another"}), encoding="utf-8")
     else:
         data = bytearray((teacher / part).read_bytes())
         data[-1] ^= 1
@@ -63,7 +63,7 @@ def test_a_plan_that_was_edited_after_the_start_is_refused(tiny_world, tmp_path,
     assert run_job(job) == "paused"
     plan = json.loads(job.plan_path.read_text(encoding="utf-8"))
     plan["training"]["steps"] = 7
-    job.plan_path.write_text(json.dumps(plan))
+    job.plan_path.write_text(json.dumps(plan), encoding="utf-8")
     jobs.resume(job)
     with pytest.raises(PlanChanged, match=r"plan\.json: has changed since the job started"):
         run_job(job)

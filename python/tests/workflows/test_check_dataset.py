@@ -98,13 +98,13 @@ def test_voxels_of_an_organ_that_is_not_annotated_are_a_problem(dataset):
 
 
 def test_a_tampered_history_is_a_problem(dataset):
-    text = dataset.history_path.read_text()
-    dataset.history_path.write_text(text.replace('"imported"', '"looked at"', 1))
+    text = dataset.history_path.read_text(encoding="utf-8")
+    dataset.history_path.write_text(text.replace('"imported"', '"looked at"', 1), encoding="utf-8")
     assert any("history.jsonl line 2: does not follow" in line for line in lines(dataset))
 
 
 def test_an_approval_that_the_history_does_not_know_is_a_problem(dataset):
-    dataset.history_path.write_text("")
+    dataset.history_path.write_text("", encoding="utf-8")
     assert sum("review it again" in line for line in lines(dataset)) == 2
 
 
@@ -121,7 +121,7 @@ def test_one_scan_in_two_groups_is_a_problem_and_in_one_group_a_note(dataset):
 
 
 def test_a_broken_case_file_does_not_hide_the_other_cases(dataset):
-    (dataset.path / "cases/pt_1.json").write_text("{")
+    (dataset.path / "cases/pt_1.json").write_text("{", encoding="utf-8")
     dataset.label_path(dataset.case("pt_2")).unlink()
     found = lines(dataset)
     assert any("pt_1.json" in line and "not valid JSON" in line for line in found)

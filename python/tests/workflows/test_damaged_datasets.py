@@ -130,8 +130,10 @@ def test_labels_that_changed_places_are_named(folder):
 
 
 def organs(folder, change):
-    manifest = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps(manifest | {"organs": change(manifest["organs"])}))
+    manifest = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    (folder / "dataset.json").write_text(
+        json.dumps(manifest | {"organs": change(manifest["organs"])}), encoding="utf-8"
+    )
 
 
 def test_organs_put_before_reviewed_ones_are_found_and_behind_them_they_are_welcome(folder):
@@ -200,8 +202,8 @@ def test_an_older_dataset_without_a_head_gets_one_with_its_next_step(folder):
 
 
 def test_one_broken_thing_hides_no_other(folder):
-    (folder / "dataset.json").write_text("{")
-    (folder / "cases/pt_0.json").write_text("{")
+    (folder / "dataset.json").write_text("{", encoding="utf-8")
+    (folder / "cases/pt_0.json").write_text("{", encoding="utf-8")
     (folder / "images/pt_1.nii.gz").unlink()
     relabel(folder, "pt_2", label().with_array(np.full((4, 5, 6), -1, np.int16)))
     history(folder, lambda lines: replaced(lines, 1, b"imported", b"seen"))

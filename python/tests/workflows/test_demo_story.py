@@ -108,7 +108,7 @@ def test_no_file_of_it_names_a_folder_of_this_computer(demo):
 
 
 def test_a_folder_that_holds_something_else_is_not_touched(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(WorkflowError, match="was not made by the demo"):
         run_demo(tmp_path, size=SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

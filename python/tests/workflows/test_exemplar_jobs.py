@@ -123,15 +123,15 @@ def test_content_is_seen_by_a_vgg_where_its_weights_are_given(tiny_world, tmp_pa
 def test_a_job_notes_its_exemplars_by_number_and_keeps_nothing_of_them(tiny_world, vaults, finished):
     _, job = finished
     vault = open_vault(vaults["aeiseg"]).vault
-    read = [line.split() for line in job.reads_log.read_text().splitlines()]
+    read = [line.split() for line in job.reads_log.read_text(encoding="utf-8").splitlines()]
     noted = [(name, digest) for name, digest in read if name.startswith("exemplar:")]
     assert noted == [(f"exemplar:{e.file.split('.')[0]}", e.sha256) for e in vault.exemplars]
     left = {path.name for path in job.path.rglob("*") if path.is_file()}
     assert not any(name.endswith((".b2nd", ".html")) for name in left)
     manifest = read_manifest(job.student_path)
     assert manifest.trained_on.cases == len(tiny_world.site_b.cases()) and manifest.head.kind == "multi-head"
-    assert "exemplar" not in (job.student_path / "model.json").read_text()
-    assert "exemplar" not in job.events_path.read_text()
+    assert "exemplar" not in (job.student_path / "model.json").read_text(encoding="utf-8")
+    assert "exemplar" not in job.events_path.read_text(encoding="utf-8")
 
 
 def test_a_paused_job_holds_no_exemplar_and_ends_with_the_same_student(finished, tmp_path, monkeypatch, capsys):
@@ -173,9 +173,9 @@ def test_plans_that_a_vault_does_not_fit_are_refused_in_one_line(tiny_world, vau
     refused(capsys, "chosen by another model", *plan("aeiseg", of_student))
     changed = tmp_path / "changed"
     shutil.copytree(vaults["aeiseg"], changed)
-    document = json.loads((changed / "vault.json").read_text())
+    document = json.loads((changed / "vault.json").read_text(encoding="utf-8"))
     document["preprocessing"]["spacing_mm"] = [1.0, 1.0, 1.0]
-    (changed / "vault.json").write_text(json.dumps(document))
+    (changed / "vault.json").write_text(json.dumps(document), encoding="utf-8")
     refused(capsys, "prepared otherwise", *plan("aeiseg", changed))
     assert not (tmp_path / "plan.json").exists()
 
@@ -209,7 +209,7 @@ def test_selections_that_cannot_be_are_refused_and_leave_nothing(tiny_world, tmp
 def test_names_in_the_old_dataset_get_no_further_than_the_dataset(tiny_world, tmp_path, capsys):
     dataset = DatasetFolder.open(shutil.copytree(tiny_world.site_a.path, tmp_path / "old"))
     for number, case in enumerate(dataset.cases()):
-        document = json.loads((dataset.path / "cases" / f"{case.id}.json").read_text())
+        document = json.loads((dataset.path / "cases" / f"{case.id}.json").read_text(encoding="utf-8"))
         (dataset.path / "cases" / f"{case.id}.json").unlink()
         name = f"{SURNAME}_{number}"
         for kind in ("image", "label"):
@@ -217,7 +217,7 @@ def test_names_in_the_old_dataset_get_no_further_than_the_dataset(tiny_world, tm
             (dataset.path / document[kind]).rename(dataset.path / path)
             document[kind] = path
         document.update(id=name, group=name)
-        (dataset.path / "cases" / f"{name}.json").write_text(json.dumps(document))
+        (dataset.path / "cases" / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
     work = tmp_path / "work"
     work.mkdir()
     select(tiny_world.teacher, dataset.path, work / "vault")
@@ -231,6 +231,6 @@ def test_vault_json_meets_its_schema(vaults):
     schema = pytest.importorskip("jsonschema")
     from organincrement.contract.schemas import json_schema
 
-    document = json.loads((vaults["aeiseg"] / "vault.json").read_text())
+    document = json.loads((vaults["aeiseg"] / "vault.json").read_text(encoding="utf-8"))
     schema.validate(document, json_schema(Vault))
     assert codec.from_json(Vault, document, where="test") == open_vault(vaults["aeiseg"]).vault

@@ -56,7 +56,7 @@ def test_an_exported_dataset_comes_back_with_equal_voxels_grids_and_organs(layou
 
 def test_nnunet_gets_its_names_and_its_dataset_json(tiny_world, tmp_path):
     done = export(tiny_world.test, tmp_path / "Dataset501_Test")
-    told = json.loads((done.folder / "dataset.json").read_text())
+    told = json.loads((done.folder / "dataset.json").read_text(encoding="utf-8"))
     assert told["channel_names"] == {"0": "CT"} and told["file_ending"] == ".nii.gz" and told["numTraining"] == 2
     assert told["labels"] == {"background": 0, "Liver": 1, "Spleen": 2, "Stomach": 3}
     assert {path.name for path in (done.folder / "imagesTr").iterdir()} == {f"{c}_0000.nii.gz" for c in done.cases}
@@ -66,7 +66,7 @@ def test_nnunet_gets_its_names_and_its_dataset_json(tiny_world, tmp_path):
 
 def test_decathlon_gets_its_list_of_pairs(tiny_world, tmp_path):
     done = export(tiny_world.test, tmp_path / "Task01", "decathlon")
-    told = json.loads((done.folder / "dataset.json").read_text())
+    told = json.loads((done.folder / "dataset.json").read_text(encoding="utf-8"))
     assert told["modality"] == {"0": "CT"} and (told["numTraining"], told["numTest"], told["test"]) == (2, 0, [])
     assert told["labels"] == {"0": "background", "1": "Liver", "2": "Spleen", "3": "Stomach"}
     for pair in told["training"]:
@@ -102,7 +102,9 @@ def test_organs_that_were_not_looked_for_are_said(tiny_world, tmp_path):
     first = dataset.cases()[0]
     dataset.save_case(replace(first, annotated=("liver", "stomach")))
     done = export(dataset, tmp_path / "out")
-    assert json.loads((done.folder / "dataset.json").read_text())["partly_annotated"] == {first.id: ["spleen"]}
+    assert json.loads((done.folder / "dataset.json").read_text(encoding="utf-8"))["partly_annotated"] == {
+        first.id: ["spleen"]
+    }
     assert "1 cases (spleen)" in done.notes[0] and "background" in done.notes[0]
 
 

@@ -199,10 +199,10 @@ def test_a_disk_that_fills_up_leaves_nothing_new_and_the_old_as_it_was(series, t
             export_results(dicom_request(result, out, series))
         assert not out.exists()
         out.mkdir()
-        (out / "segmentation.dcm").write_text("old")
+        (out / "segmentation.dcm").write_text("old", encoding="utf-8")
         with pytest.raises(OSError, match="No space left"):
             export_results(dicom_request(result, out, series))
-    assert [(file.name, file.read_text()) for file in out.iterdir()] == [("segmentation.dcm", "old")]
+    assert [(file.name, file.read_text(encoding="utf-8")) for file in out.iterdir()] == [("segmentation.dcm", "old")]
     export_results(dicom_request(result, out, series))
     assert sorted(file.name for file in out.iterdir()) == ["segmentation.dcm", "uncertainty.dcm"]
 
@@ -216,7 +216,7 @@ def test_an_earlier_export_s_map_does_not_stay_beside_a_result_without_one(serie
 
 def test_an_output_that_cannot_be_a_folder_is_refused(series, tmp_path):
     result = write_result(tmp_path / "result", series)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(FileExistsError):
         export_results(dicom_request(result, tmp_path / "file", series))
     with pytest.raises(NotADirectoryError):

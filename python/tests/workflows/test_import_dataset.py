@@ -229,13 +229,13 @@ def test_a_csv_names_files_ids_and_patients(tmp_path, sources):
     folder = import_dataset(table, sources[1], ORGANS, tmp_path / "dataset", source="csv")
     # A group that may be a person's name is numbered, though the ids are codes; the list beside it says whose it is.
     assert [(case.id, case.group) for case in folder.cases()] == [("a", "patient_0001"), ("b", "patient_0001")]
-    assert "anna" in (tmp_path / "dataset" / "names.private.csv").read_text()
+    assert "anna" in (tmp_path / "dataset" / "names.private.csv").read_text(encoding="utf-8")
     table.write_text(rows.replace("anna", "site_1"), encoding="utf-8")
     coded = import_dataset(table, sources[1], ORGANS, tmp_path / "coded", source="csv")
     assert [(case.id, case.group) for case in coded.cases()] == [("a", "site_1"), ("b", "site_1")]
-    table.write_text("image,label\nimages/pt_1.nii.gz,gone.nii.gz\n")
+    table.write_text("image,label\nimages/pt_1.nii.gz,gone.nii.gz\n", encoding="utf-8")
     refused(tmp_path, (table, sources[1]), "line 2: .*gone.nii.gz is not there", source="csv")
-    table.write_text("image;label\nimages/pt_1.nii.gz;pt_1.nii.gz\n")
+    table.write_text("image;label\nimages/pt_1.nii.gz;pt_1.nii.gz\n", encoding="utf-8")
     refused(tmp_path, (table, sources[1]), "line 2: needs an image and a label", source="csv")
 
 
@@ -278,6 +278,6 @@ def test_a_real_single_organ_site_is_imported(tmp_path):
             (folder / f"{case}.nii.gz").symlink_to(DATA / f"headneck/site_b/{name}/{case}.nii.gz")
     dataset = import_dataset(images, labels, {"Mandible": 1}, tmp_path / "dataset", name="mandible-site-b")
     assert [case.annotated for case in dataset.cases()] == [("mandible",)] * 2
-    manifest = json.loads((dataset.path / "dataset.json").read_text())
+    manifest = json.loads((dataset.path / "dataset.json").read_text(encoding="utf-8"))
     assert manifest["name"] == "mandible-site-b" and manifest["organs"][0]["type"]["value"] == "91609006"
     assert not (dataset.path / "images/pt_2.nii.gz").is_symlink()

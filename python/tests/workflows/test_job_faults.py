@@ -222,7 +222,7 @@ def test_what_a_failed_job_says_tells_nobodys_folders(tiny_world, tmp_path):
     dataset = copied(tiny_world.site_b, tmp_path / "ward-7")
     plan = write_plan(Order(dataset=dataset.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher))
     job = create_job(plan, tmp_path / "job")
-    (dataset.path / "dataset.json").write_text("{")
+    (dataset.path / "dataset.json").write_text("{", encoding="utf-8")
     with pytest.raises(ContractError):
         run_job(job)
     assert job.status().failure.message.startswith("ward-7/dataset.json: is not valid JSON")

@@ -217,13 +217,13 @@ def test_a_cached_case_that_is_damaged_is_made_again(undisturbed, tmp_path, monk
     job = create_job(plan, tmp_path / "job")
     paused_at(job, 1, monkeypatch)
     notes, images = (sorted((job.path / "cache").glob(kind)) for kind in ("*.json", "*.image.b2nd"))
-    notes[0].write_text("{")
+    notes[0].write_text("{", encoding="utf-8")
     images[1].write_bytes(b"")
     images[2].unlink()
-    before = len(job.reads_log.read_text().splitlines())
+    before = len(job.reads_log.read_text(encoding="utf-8").splitlines())
     jobs.resume(job)
     assert run_job(job) == "finished"
-    assert len(job.reads_log.read_text().splitlines()) == before + 6
+    assert len(job.reads_log.read_text(encoding="utf-8").splitlines()) == before + 6
     assert_same_student(job, reference)
 
 

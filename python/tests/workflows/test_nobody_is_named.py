@@ -61,7 +61,7 @@ def story(tiny_world, tmp_path_factory):
     sources, work = root / "sources", root / "work"
     work.mkdir(parents=True)
     (root / "watch").mkdir()
-    (root / "watch" / "sitecustomize.py").write_text(WATCH)
+    (root / "watch" / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     environment = {
         **os.environ, "USER": USER, "LOGNAME": USER, "USERNAME": USER, "HOME": str(root), "TMPDIR": str(root),
         "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib")),
@@ -180,9 +180,9 @@ def test_a_segmentation_of_a_dicom_series_has_no_tag_of_its_patient(story):
 
 
 def test_no_command_and_no_job_opened_a_socket(story, tmp_path):
-    assert not story.sockets.exists(), story.sockets.read_text()
+    assert not story.sockets.exists(), story.sockets.read_text(encoding="utf-8")
     seen = tmp_path / "seen"
     code = "import multiprocessing, socket; socket.socket().close(); multiprocessing.Pipe()"
     subprocess.run([sys.executable, "-c", code], env={**story.environment, "SOCKETS_SEEN": str(seen)}, check=True)
-    noted = seen.read_text()
+    noted = seen.read_text(encoding="utf-8")
     assert (noted.count("socket.__new__") >= 1 and "AF_INET" in noted) or "2, 1" in noted  # it would have been noticed

@@ -51,7 +51,7 @@ def test_self_training_with_old_data_runs_to_a_package_and_reads_all_its_scans(t
     planned(tiny_world, tmp_path / "plan.json")
     job = create_job(tmp_path / "plan.json", tmp_path / "job")
     assert run_job(job) == "finished"
-    read = {line.split()[0].removeprefix("old1.") for line in job.reads_log.read_text().splitlines()}
+    read = {line.split()[0].removeprefix("old1.") for line in job.reads_log.read_text(encoding="utf-8").splitlines()}
     assert read == {case.id for dataset in (tiny_world.site_a, tiny_world.site_b) for case in dataset.cases()}
     manifest = codec.read(ModelManifest, job.student_path / "model.json")
     assert manifest.trained_on.cases == len(read)

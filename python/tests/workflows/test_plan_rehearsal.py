@@ -164,7 +164,7 @@ def test_the_memory_of_a_job_with_a_data_worker_is_as_planned(tiny_world, tmp_pa
         "plan", "--dataset", dataset, "--method", "supervised", "--device", "cpu", "--out", str(plan), "--set", *chosen
     )
     most = command("train", str(plan), "--job", str(job))
-    planned = json.loads(plan.read_text())["estimate"]
+    planned = json.loads(plan.read_text(encoding="utf-8"))["estimate"]
     assert said > 0 and abs(planned["ram_bytes"] / most - 1) < WITHIN
     events = [event for event in read_events(job / "events.jsonl") if isinstance(event, Step)]
     assert abs(planned["ram_bytes"] / max(event.ram_bytes for event in events) - 1) < WITHIN

@@ -49,9 +49,9 @@ def test_an_interrupted_preparation_goes_on_with_the_cases_that_are_left(job):
     with pytest.raises(KeyboardInterrupt):
         prepared(job, stop_at_third)
     assert len(list((job.path / "cache").glob("*.json"))) == 2
-    before = len(job.reads_log.read_text().splitlines())
+    before = len(job.reads_log.read_text(encoding="utf-8").splitlines())
     assert len(prepared(job)) == 4
-    assert (before, len(job.reads_log.read_text().splitlines())) == (4, 8)  # a scan and a label each
+    assert (before, len(job.reads_log.read_text(encoding="utf-8").splitlines())) == (4, 8)  # a scan and a label each
 
 
 def test_points_of_many_organs_are_those_of_each_alone(tmp_path: Path):

@@ -56,7 +56,9 @@ def test_a_second_job_reads_no_scan_and_has_the_same_cases(tiny_world, dataset, 
     first = prepared_job(tiny_world, dataset, tmp_path / "jobs" / "first")
     second = prepared_job(tiny_world, dataset, tmp_path / "jobs" / "second", read=never)
     assert contents(second) == contents(first) and len(contents(first)) == 16
-    assert second.reads_log.read_text() == first.reads_log.read_text()  # what a job trains on, it says
+    assert second.reads_log.read_text(encoding="utf-8") == first.reads_log.read_text(
+        encoding="utf-8"
+    )  # what a job trains on, it says
 
 
 @pytest.mark.parametrize(("method", "seed"), [("self-training", 0), ("fine-tune", 5)])

@@ -59,7 +59,7 @@ def at_once(script, *argument_lists):
     """Run the script in one process for each list, from one moment on. Returns: exit code and output of each."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", script, *map(str, arguments)], cwd=ENGINE, text=True,
+            [sys.executable, "-c", script, *map(str, arguments)], cwd=ENGINE, encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for arguments in argument_lists
@@ -88,7 +88,7 @@ def test_a_check_while_somebody_reviews_reports_nothing(tmp_path, sources):
     dataset = import_dataset(*sources, {"mandible": 1}, tmp_path / "ward-7", status="draft")
     process = subprocess.Popen(
         [sys.executable, "-c", REVIEW, dataset.path, *(case.id for case in dataset.cases())],
-        cwd=ENGINE, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=ENGINE, encoding="utf-8", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
     process.stdin.write("go\n")
@@ -118,7 +118,7 @@ def test_a_reviewer_killed_at_any_moment_leaves_what_the_next_one_completes(tmp_
     ids = [case.id for case in dataset.cases()]
     process = subprocess.Popen(
         [sys.executable, "-c", REVIEW, dataset.path, *ids],
-        cwd=ENGINE, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=ENGINE, encoding="utf-8", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
     process.stdin.write("go\n")
