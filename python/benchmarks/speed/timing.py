@@ -15,7 +15,7 @@ _ENGINE = Path(__file__).resolve().parents[2]
 
 # the child reads its own high-water mark: getrusage would count the parent that it began as a copy of
 _CHILD = """
-import importlib, json, sys, time
+import importlib, json, os, sys, time
 from pathlib import Path
 module, function, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 work = getattr(importlib.import_module(module), function)
@@ -23,7 +23,9 @@ wall, cpu = time.perf_counter(), time.process_time()
 answer = work(**arguments)
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 marks = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-print(json.dumps({"answer": answer, "wall_s": wall, "cpu_s": cpu, "peak_bytes": 1024 * int(marks[0].split()[1])}))
+used = os.times()
+print(json.dumps({"answer": answer, "wall_s": wall, "cpu_s": cpu, "peak_bytes": 1024 * int(marks[0].split()[1]),
+    "children_cpu_s": used.children_user + used.children_system}))
 """
 
 
@@ -47,6 +49,7 @@ class Measured:
     wall_s: float
     cpu_s: float
     peak_bytes: int
+    children_cpu_s: float
 
 
 def side_by_side(
