@@ -136,18 +136,20 @@ def from_file_to_file(
     return {**seconds, "foreground": float(np.count_nonzero(found.labels_DHW)) / 1e6}
 
 
-def real_scan(package: str, image: str, out: str) -> dict[str, Any]:
+def real_scan(package: str, image: str, out: str, own_precision: bool) -> dict[str, Any]:
     """Segment a scan with a package. Returns: CPU seconds without loading it, and the file of labels."""
     torch.set_num_threads(1)
     loaded, path = load_package(Path(package)), Path(image)
-    request = SegmentRequest(model=Path(package), out=Path(out), images=[path], uncertainty="none", device="cpu")
+    request = SegmentRequest(
+        model=Path(package), out=Path(out), images=[path], uncertainty="none", device="cpu", own_precision=own_precision
+    )
     hardware, started = resolve_hardware("cpu", "auto"), time.process_time()
-    folder = segment_case(loaded, path, Path(out) / "ours", request, hardware)
+    folder = segment_case(loaded, path, Path(out), request, hardware)
     return {"cpu_s": time.process_time() - started, "labels": str(folder / "segmentation.seg.nrrd")}
 
 
-def least_dice(one: Path, other: Path) -> float:
-    """Of all labels that either file has."""
+def dice(one: Path, other: Path) -> list[float]:
+    """Of each label that either file has."""
     a, b = (read_labels(path, allowed=None).array_DHW for path in (one, other))
     labels = sorted({*np.unique(a), *np.unique(b)} - {0})
-    return min(float(2 * ((a == v) & (b == v)).sum() / ((a == v).sum() + (b == v).sum())) for v in labels)
+    return [float(2 * ((a == v) & (b == v)).sum() / ((a == v).sum() + (b == v).sum())) for v in labels]

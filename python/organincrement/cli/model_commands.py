@@ -23,6 +23,12 @@ def add_to(commands: Commands) -> None:
         choices=("none", "entropy", "perturbation"),
         help="perturbation: entropy of the mean over perturbed copies (default: entropy)",
     )
+    segment.add_argument(
+        "--precision", default="own", choices=("own", "fastest"),
+        help="own: a model that follows another tool's rules, such as an nnU-Net and its students, is computed as that "
+        "tool does it (default); fastest: in half precision where this computer is faster with it, which may move an "
+        "organ's edge by single voxels. All other models take the fastest.",
+    )  # fmt: skip
     _add_exports(segment)
     segment.set_defaults(command=_segment)
     evaluate = commands.add_parser("evaluate", help="Dice, HD95 and ASSD per organ and case")
@@ -93,7 +99,8 @@ def _segment(options: argparse.Namespace) -> None:
         request = SegmentRequest(
             model=options.model, out=options.out, images=options.images, uncertainty=options.uncertainty,
             largest_component=options.largest_component, device=options.device, notice=on_the_side,
-            exports=tuple(options.exports), progress=counter, working=counter.working, crew=crew_of(options),
+            own_precision=options.precision == "own", exports=tuple(options.exports), progress=counter,
+            working=counter.working, crew=crew_of(options),
         )  # fmt: skip
         for folder in segment(request):
             counter.aside(folder)

@@ -93,12 +93,14 @@ def _linear(manifest: ModelManifest) -> bool:
 class Asking:
     """How windows are asked. uncertain: whether perturbed copies are, too. windows: how many there will be.
 
-    autocast: as the hardware is fastest. progress: told how often the network has run over a window, and will.
+    autocast: as the hardware is fastest. own_precision: but as the model's own tool computes, where it has one.
+    progress: told how often the network has run over a window, and will.
     """
 
     uncertain: bool
     seed: int
     autocast: torch.dtype | None
+    own_precision: bool
     windows: int
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
@@ -118,7 +120,7 @@ def window_predictor(
         return readout.probabilities(found_CDHW, 1.0) if of_p else found_CDHW
 
     def mirrored(x_11DHW: Tensor) -> Tensor:
-        with _precision(manifest, asking.autocast, x_11DHW.device.type):
+        with _precision(manifest, asking, x_11DHW.device.type):
             total = answer(x_11DHW)
             for axes in mirrors[1:]:
                 total = total + answer(x_11DHW.flip([axis + 1 for axis in axes])).flip(axes)
@@ -145,9 +147,9 @@ def window_predictor(
     return predict
 
 
-def _precision(manifest: ModelManifest, fastest: torch.dtype | None, device: str) -> torch.autocast:
-    """In which the network works; as its own tool has it, because small organs are a matter of single voxels."""
-    rules, chosen = CONVENTIONS[manifest.preprocessing.convention], fastest
-    if rules.precision != "fastest":
+def _precision(manifest: ModelManifest, asking: Asking, device: str) -> torch.autocast:
+    """In which the network works."""
+    rules, chosen = CONVENTIONS[manifest.preprocessing.convention], asking.autocast
+    if asking.own_precision and rules.precision != "fastest":
         chosen = torch.float16 if rules.precision == "mixed" and device == "cuda" else None
     return torch.autocast(device, chosen, enabled=chosen is not None)

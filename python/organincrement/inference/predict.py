@@ -31,6 +31,8 @@ _SMALLEST_BUDGET_BYTES = 4 * 2**20
 class PredictionSettings:
     """How to segment.
 
+    own_precision: small organs are a matter of single voxels, so that a model of another tool is computed as that tool
+    does it, and not as the hardware is fastest (autocast).
     budget_bytes: for the accumulated channels whatever their number, and again for turning them into labels.
     progress: told how often the network has run over a window of the scan, perturbed or not, and how often it will.
     """
@@ -39,6 +41,7 @@ class PredictionSettings:
     budget_bytes: int = 256 * 2**20
     seed: int = 0
     autocast: torch.dtype | None = None
+    own_precision: bool = True
     between: Callable[[], None] = field(default=lambda: None)
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
@@ -158,6 +161,7 @@ class _Work:
             network, self.manifest, readout, self.labeller.accumulated,
             Asking(
                 uncertain=settings.uncertainty == "perturbation", seed=settings.seed, autocast=settings.autocast,
+                own_precision=settings.own_precision,
                 windows=sum(self.windows.count(tile.box) for tile in self.tiles), progress=settings.progress,
             ),
         )  # fmt: skip

@@ -42,7 +42,8 @@ class SegmentRequest:
 
     between: called between windows; may raise to stop. notice: told, in a line, of what goes otherwise than asked.
     progress: told how many scans are done, of how many, and the last one's name. working: told of windows as well.
-    exports: other formats to write beside the results. crew: who does it.
+    exports: other formats to write beside the results. crew: who does it. own_precision: a model of another tool is
+    computed as that tool does it, where half precision would be faster.
     """
 
     model: Path
@@ -51,6 +52,7 @@ class SegmentRequest:
     uncertainty: UncertaintyKind = "perturbation"
     largest_component: bool = False
     device: str = "auto"
+    own_precision: bool = True
     exports: tuple[ExportFormat, ...] = ()
     between: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = lambda line: None
@@ -77,7 +79,7 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
     crew = sized(crew, list(cases.values()), classes=len(manifest.organs), device=request.device)
     work = _Segmenting(
         model=crew.seen(request.model), uncertainty=request.uncertainty, exports=request.exports,
-        largest_component=request.largest_component, device=request.device,
+        largest_component=request.largest_component, device=request.device, own_precision=request.own_precision,
     )  # fmt: skip
     ledger = Ledger.of(request.out, work.settings(manifest_sha256(request.model)), keep=crew.is_shared)
     items = {
@@ -110,13 +112,14 @@ class _Segmenting:
     uncertainty: UncertaintyKind
     largest_component: bool
     device: str
+    own_precision: bool
     exports: tuple[ExportFormat, ...]
 
     def settings(self, model_sha256: str) -> dict[str, object]:
         """On what the results depend besides the scans."""
         return {
             "model": model_sha256, "uncertainty": self.uncertainty, "largest_component": self.largest_component,
-            "device": self.device, "exports": self.exports,
+            "device": self.device, "own_precision": self.own_precision, "exports": self.exports,
         }  # fmt: skip
 
     def begin(self) -> Callable[[_Scan, Line], str]:
@@ -129,7 +132,7 @@ class _Segmenting:
             request = SegmentRequest(
                 model=self.model, out=scan.folder.parent, images=(), uncertainty=self.uncertainty,
                 largest_component=self.largest_component, device=self.device, exports=self.exports,
-                between=line.between, notice=line.notice,
+                own_precision=self.own_precision, between=line.between, notice=line.notice,
             )  # fmt: skip
             segment_case(model, scan.image, scan.folder, request, hardware, line.within)
             return codec.read(SegmentReport, scan.folder / "report.json").input_sha256
@@ -164,7 +167,7 @@ def segment_case(
     image = read_image(image_path)
     prediction = run_model(
         model, image, hardware, request.uncertainty, request.between, largest_component=request.largest_component,
-        notice=request.notice, progress=within,
+        own_precision=request.own_precision, notice=request.notice, progress=within,
     )  # fmt: skip
     ran_on = hardware if prediction.device == hardware.device else resolve_hardware("cpu", "auto")
     is_new = not folder.exists()
@@ -225,6 +228,7 @@ def run_model(
     between: Callable[[], None] = lambda: None,
     *,
     largest_component: bool = False,
+    own_precision: bool = True,
     notice: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Prediction:
@@ -235,7 +239,7 @@ def run_model(
     """
     settings = PredictionSettings(
         uncertainty=uncertainty, autocast=hardware.autocast, between=between, progress=progress,
-        budget_bytes=roomy_budget_bytes(hardware.device),
+        own_precision=own_precision, budget_bytes=roomy_budget_bytes(hardware.device),
     )  # fmt: skip
     with torch.inference_mode():
         prediction = predict_within_memory(model.network, model.manifest, image, hardware.device, settings, notice)

@@ -198,6 +198,21 @@ def test_half_precision_gives_nearly_the_same_labels():
     assert (exact == rough).mean() > 0.97
 
 
+@pytest.mark.parametrize("convention", ["nnunet", "monai"])
+def test_a_model_of_a_tool_that_computes_in_single_precision_is_computed_so_unless_the_fastest_is_asked_for(convention):
+    image, _ = scan(noise=30)
+    network = tiny_network(SPEC, scale=4)
+
+    def found(**settings):
+        return segmented(network, image, uncertainty="entropy", convention=convention, settings=settings)
+
+    exact, own = found(), found(autocast=torch.bfloat16)
+    fastest = found(autocast=torch.bfloat16, own_precision=False)
+    np.testing.assert_array_equal(own.uncertainty_DHW, exact.uncertainty_DHW)
+    assert not np.array_equal(fastest.uncertainty_DHW, exact.uncertainty_DHW)
+    assert (fastest.labels_DHW == exact.labels_DHW).mean() > 0.97
+
+
 class StoppedError(Exception):
     pass
 
