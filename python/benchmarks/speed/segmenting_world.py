@@ -26,7 +26,7 @@ from organincrement.inference.memory import roomy_budget_bytes
 from organincrement.inference.predict import PredictionSettings, predict_volume
 from organincrement.models.package import load_package
 from organincrement.networks.build import build_network
-from organincrement.training.device import resolve_hardware
+from organincrement.workflows.looking import hardware_for_scans
 from organincrement.workflows.segment import SegmentRequest, segment_case
 
 CPU = torch.device("cpu")
@@ -111,10 +111,15 @@ def write_scan(folder: Path, shape: tuple[int, int, int], spacing_mm: tuple[floa
 
 
 def from_file_to_file(
-    scan: str, out: str, classes: int, spacing_mm: float, uncertainty: str, sharpness: float
+    scan: str, out: str, classes: int, spacing_mm: float, uncertainty: str, sharpness: float, kept: bool
 ) -> dict[str, float]:
-    """Read, segment and write one scan. Returns: CPU seconds of each, and millions of voxels of organs."""
+    """Read, segment and write one scan. Args: kept: freed memory stays with the process, as it does for the commands.
+
+    Returns: CPU seconds of each, and millions of voxels of organs.
+    """
     torch.set_num_threads(1)
+    if kept:
+        hardware_for_scans("cpu")
     network, manifest = model(classes, spacing_mm, sharpness=sharpness)
     seconds, started = {}, time.process_time()
 
@@ -143,7 +148,7 @@ def real_scan(package: str, image: str, out: str, own_precision: bool) -> dict[s
     request = SegmentRequest(
         model=Path(package), out=Path(out), images=[path], uncertainty="none", device="cpu", own_precision=own_precision
     )
-    hardware, started = resolve_hardware("cpu", "auto"), time.process_time()
+    hardware, started = hardware_for_scans("cpu"), time.process_time()
     folder = segment_case(loaded, path, Path(out), request, hardware)
     return {"cpu_s": time.process_time() - started, "labels": str(folder / "segmentation.seg.nrrd")}
 

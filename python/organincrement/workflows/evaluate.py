@@ -17,11 +17,11 @@ from organincrement.imaging.safe_read import read_image, read_labels
 from organincrement.imaging.volume import Volume
 from organincrement.inference.predict import Prediction
 from organincrement.models.package import LoadedModel, load_package
-from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.fan_out import Crew, Line, Waiting, fan_out
 from organincrement.workflows.fan_out_ledger import Ledger
 from organincrement.workflows.fan_out_size import sized
+from organincrement.workflows.looking import hardware_for_scans
 from organincrement.workflows.modality import check_seen
 from organincrement.workflows.scan_in_work import Working, nobody_asks
 from organincrement.workflows.segment import run_model
@@ -91,7 +91,7 @@ class _Evaluating:
 
     def begin(self) -> Callable[[_Item, Line], tuple[str, EvaluatedCase | None]]:
         """Open the model and the dataset."""
-        model, hardware = load_package(self.model), resolve_hardware(self.device, "auto")
+        model, hardware = load_package(self.model), hardware_for_scans(self.device)
         dataset = DatasetFolder.open(self.dataset)
 
         def do(item: _Item, line: Line) -> tuple[str, EvaluatedCase | None]:

@@ -1,14 +1,23 @@
-"""What `audit` and `suggest` share: a package made ready, the folder for results, reasons fit for a report."""
+"""What looking at many scans shares: the device, a package on it, the folder for results, reasons fit for a report."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from organincrement.models.package import LoadedModel
+from organincrement.networks.heap import keep_freed_memory
 from organincrement.planning.teacher_view import Asked
-from organincrement.training.device import resolve_hardware
+from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.failures import without_places
+
+
+def hardware_for_scans(device: str) -> Hardware:
+    """The device asked for; on a CPU the memory of one window is kept for the next. Raises: DeviceError."""
+    hardware = resolve_hardware(device, "auto")
+    if hardware.device.type == "cpu":
+        keep_freed_memory()
+    return hardware
 
 
 def asked_model(
@@ -22,7 +31,7 @@ def asked_model(
 
     Args: notice: told, in a line, where memory makes it slower. within: told how much of a scan is done, of how much.
     """
-    hardware = resolve_hardware(device, "auto")
+    hardware = hardware_for_scans(device)
     return Asked(
         network=model.network.to(hardware.device), manifest=model.manifest, device=hardware.device,
         autocast=hardware.autocast, between=between, notice=notice, within=within,

@@ -32,6 +32,7 @@ from organincrement.workflows.fan_out import Crew, Line, Waiting, fan_out
 from organincrement.workflows.fan_out_ledger import Ledger
 from organincrement.workflows.fan_out_size import sized
 from organincrement.workflows.input_hash import input_sha256, is_dicom
+from organincrement.workflows.looking import hardware_for_scans
 from organincrement.workflows.organ_rows import organ_rows
 from organincrement.workflows.scan_in_work import Working, nobody_asks
 
@@ -124,7 +125,7 @@ class _Segmenting:
 
     def begin(self) -> Callable[[_Scan, Line], str]:
         """Open the model."""
-        model, hardware = load_package(self.model), resolve_hardware(self.device, "auto")
+        model, hardware = load_package(self.model), hardware_for_scans(self.device)
 
         def do(scan: _Scan, line: Line) -> str:
             if scan.is_known and (known := _whole(scan, model.sha256)):

@@ -25,8 +25,8 @@ from organincrement.replay.certainty import surest_slices
 from organincrement.replay.facility_location import choose_facilities
 from organincrement.replay.similarity import CosineSimilarity, DistanceSimilarity
 from organincrement.replay.vault import VaultWriter, new_mark, placed, slab_starts
-from organincrement.training.device import resolve_hardware
 from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.looking import hardware_for_scans
 from organincrement.workflows.modality import check_modality
 from organincrement.workflows.old_slabs import Features, OldSet, Slab, look_at_case
 
@@ -127,7 +127,7 @@ def _old_set(request: SelectRequest, model: LoadedModel) -> OldSet:
 
 def _looked(request: SelectRequest, model: LoadedModel, old: OldSet) -> tuple[list[Slab], np.ndarray, str]:
     """Every slab of the old set, the features (n, F) of all of them, and what the features are."""
-    hardware = resolve_hardware(request.device, "auto")
+    hardware = hardware_for_scans(request.device)
     manifest = model.manifest
     patch: Patch = tuple(manifest.inference.patch)  # type: ignore[assignment]
     doubter = Doubter(
