@@ -39,7 +39,7 @@ class Units:
             ("hash a file", f"{1e9 * self.hash_s:.2f} ns a byte"),
             ("write a segmentation", f"{1e9 * self.write_s:.1f} ns a voxel"),
             ("write a case into the training cache", f"{1e9 * self.cache_s:.1f} ns a voxel"),
-            ("logits resampled to the scan and compared", f"{1e9 * self.choose_s:.2f} ns a voxel and class"),
+            ("logits resampled to the scan and compared, by torch's own operators", f"{1e9 * self.choose_s:.2f} ns a voxel and class"),
             ("Dice, HD95 and ASSD", f"{1e9 * self.evaluate_s:.2f} ns a voxel and organ"),
             ("know a scan again: its print", f"{1e9 * self.print_s:.1f} ns a voxel, {self.print_bytes / 1e3:.0f} kB"),
             ("know a scan again: two prints compared", f"{1e6 * self.pair_s:.0f} µs"),
@@ -123,7 +123,7 @@ def _choose(units: Units, assumed: Assumed) -> str:
     cores = assumed.gpus * assumed.cores_a_gpu
     seconds = assumed.scans * _voxels(assumed) * (1 + assumed.organs) * units.choose_s
     hours = {"cores": seconds / cores / HOUR_S}
-    return _row("besides, where logits are resampled on the cores and not on the GPU", hours, 0.0, 0.0, assumed)
+    return _row("besides, were logits resampled on the cores by torch's own operators", hours, 0.0, 0.0, assumed)
 
 
 def _evaluate(units: Units, assumed: Assumed) -> str:

@@ -127,7 +127,7 @@ def write_world(folder: Path, scans: int) -> list[str]:
     names = []
     for number in range(scans):
         (folder / f"scan_{number}").mkdir()
-        written = segmenting_world.write_scan(folder / f"scan_{number}", (96, 96, 96), (1.5, 1.5, 1.5))
+        written = segmenting_world.write_scan(folder / f"scan_{number}", (160, 160, 160), (1.5, 1.5, 1.5))
         names.append(str(written.rename(folder / f"scan_{number}.nrrd")))
     return ["segment", "--model", str(folder / "package"), "--uncertainty", "entropy", *names]
 

@@ -15,9 +15,10 @@ from organincrement.workflows.fan_out_pool import threads_here
 _ITEMS_EACH = 4  # a process takes seconds to start and to open its model
 _MEMORY_SHARE = 0.6  # of what is free, for others need some
 _LOOKED_AT = 8  # headers are read of so many of the largest files
-# measured by `python -m benchmarks.speed --only segmenting`, and rounded up: what a process has of its own, and a voxel
-_PROCESS_BYTES, _VOXEL_BYTES, _VOXEL_BYTES_A_CLASS = 700 * 2**20, 60.0, 1.5
-_CHECKED_VOXEL_BYTES = 24.0
+# `python -m benchmarks.speed --only segmenting` finds 600 MiB of its own and 13 bytes a voxel; all here is rounded up
+_PROCESS_BYTES, _VOXEL_BYTES = 700 * 2**20, 16.0
+# the sums of all windows, and labels made of them, within `roomy_budget_bytes` each
+_VOXEL_BYTES_A_CLASS, _MOST_SUMS_BYTES = 1.5, 2 * 2**30
 
 
 def sized(crew: Crew, scans: Collection[Path], *, classes: int | None, device: str = "cpu") -> Crew:
@@ -30,8 +31,9 @@ def sized(crew: Crew, scans: Collection[Path], *, classes: int | None, device: s
     at_most = min(threads_here(), len(scans) // _ITEMS_EACH)
     if at_most < 2 or _on_gpu(device):
         return replace(crew, processes=1)
-    voxel_bytes = _CHECKED_VOXEL_BYTES if classes is None else _VOXEL_BYTES + classes * _VOXEL_BYTES_A_CLASS
-    each = _PROCESS_BYTES + _largest_voxels(scans) * voxel_bytes
+    voxels = _largest_voxels(scans)
+    sums_bytes = min((classes or 0) * _VOXEL_BYTES_A_CLASS * voxels, _MOST_SUMS_BYTES)
+    each = _PROCESS_BYTES + voxels * _VOXEL_BYTES + sums_bytes
     fit = int(_MEMORY_SHARE * psutil.virtual_memory().available // each)
     return replace(crew, processes=max(1, min(at_most, fit)))
 
