@@ -39,7 +39,10 @@ class Units:
             ("hash a file", f"{1e9 * self.hash_s:.2f} ns a byte"),
             ("write a segmentation", f"{1e9 * self.write_s:.1f} ns a voxel"),
             ("write a case into the training cache", f"{1e9 * self.cache_s:.1f} ns a voxel"),
-            ("logits resampled to the scan and compared, by torch's own operators", f"{1e9 * self.choose_s:.2f} ns a voxel and class"),
+            (
+                "logits resampled to the scan and compared, by torch's own operators",
+                f"{1e9 * self.choose_s:.2f} ns a voxel and class",
+            ),
             ("Dice, HD95 and ASSD", f"{1e9 * self.evaluate_s:.2f} ns a voxel and organ"),
             ("know a scan again: its print", f"{1e9 * self.print_s:.1f} ns a voxel, {self.print_bytes / 1e3:.0f} kB"),
             ("know a scan again: two prints compared", f"{1e6 * self.pair_s:.0f} µs"),
