@@ -45,8 +45,9 @@ format: $(READY)
 fuzz: $(READY)
 	cd python && ../$(BIN)/python -m fuzz images --mutants 10000 && ../$(BIN)/python -m fuzz kills --runs 200
 
+# an hour or two; with the development data beside the project also on real scans, against stock nnU-Net where `make parity` ran
 bench: $(READY)
-	cd python && ../$(BIN)/python -m benchmarks.speed
+	cd python && ../$(BIN)/python -m benchmarks.speed $(if $(wildcard ../shared),--shared $(abspath ../shared))
 
 # beside stock nnU-Net and MONAI, in an environment of their own: once a day or on request, half an hour on two cores
 parity: $(PARITY_READY)
