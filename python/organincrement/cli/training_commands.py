@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import signal
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,7 @@ def _plan(options: argparse.Namespace) -> None:
     from organincrement.cli.progress import duration
     from organincrement.workflows.make_plan import PlanRequest, make_plan
 
+    signal.signal(signal.SIGTERM, lambda *of_system: sys.exit(128 + signal.SIGTERM))  # scans prepared on trial go, too
     request = PlanRequest(
         datasets=options.dataset, out=options.out, teachers=options.teacher, method=options.method,
         old_datasets=options.old_dataset, exemplars=options.exemplars,

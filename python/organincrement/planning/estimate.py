@@ -42,7 +42,8 @@ class Workload:
     """How often a job pays each unit.
 
     held: cases held back for validation. phases: the steps of each phase. channels: of the student. teachers: channels
-    of each. asked_again: whether they also answer while the student is calibrated.
+    of each. asked_again: whether they also answer while the student is calibrated. remembered_bytes: of all teachers'
+    answers on disk, over a fixed plan of patches; what time these save is not estimated.
     """
 
     cases: Sequence[CaseSize]
@@ -55,6 +56,7 @@ class Workload:
     channels: int
     teachers: Sequence[int]
     asked_again: bool
+    remembered_bytes: int = 0
 
     @property
     def validations(self) -> int:
@@ -176,4 +178,4 @@ def _disk_bytes(work: Workload, costs: UnitCosts, files: int) -> int:
         return first * costs.first_checkpoint_bytes + (min(steps, at_once) - first) * costs.checkpoint_bytes
 
     ended = of_steps(_CHECKPOINTS_AT_ONCE - 1) + _PACKAGE_SHARE * costs.checkpoint_bytes
-    return int(cache + best + max(of_steps(_CHECKPOINTS_AT_ONCE), ended))
+    return int(work.remembered_bytes + cache + best + max(of_steps(_CHECKPOINTS_AT_ONCE), ended))

@@ -236,13 +236,22 @@ def _is_loss_of_another(error: BaseException) -> bool:
 
 def _as_words(error: Exception, rank: int) -> dict[str, Any]:
     kind = next((known.__name__ for known in _KNOWN if type(error) is known), None)
-    kind = kind or ("ValueError" if isinstance(error, ValueError) else "RuntimeError")
-    return {"rank": rank, "kind": kind, "message": str(error), "bytes": getattr(error, "needed_bytes", 0)}
+    kind = kind or next((base.__name__ for base in _BASES if isinstance(error, base)), "RuntimeError")
+    said = {"rank": rank, "kind": kind, "message": str(error), "bytes": getattr(error, "needed_bytes", 0)}
+    if isinstance(error, OSError) and error.errno is not None:
+        named = [str(error.filename)] if error.filename is not None else []
+        said["of_system"] = [error.errno, error.strerror, *named]
+    return said
 
 
 def _from_words(said: dict[str, Any]) -> Exception:
-    kind = next(known for known in _KNOWN if known.__name__ == said["kind"])
-    error = DiskFull(int(said["bytes"])) if kind is DiskFull else kind(said["message"])
+    kind = next(known for known in (*_KNOWN, *_BASES) if known.__name__ == said["kind"])
+    if kind is DiskFull:
+        error: Exception = DiskFull(int(said["bytes"]))
+    elif "of_system" in said:
+        error = OSError(*said["of_system"])  # it becomes a PermissionError or whatever the number says
+    else:
+        error = kind(said["message"])
     error.add_note(_ELSEWHERE)
     return error
 
@@ -253,5 +262,6 @@ def arose_elsewhere(error: Exception) -> bool:
 
 
 _KNOWN: tuple[type[Exception], ...] = (
-    PauseRequested, CancelRequested, Diverged, DiskFull, ProcessLost, ValueError, RuntimeError
+    PauseRequested, CancelRequested, Diverged, DiskFull, ProcessLost
 )  # fmt: skip
+_BASES: tuple[type[Exception], ...] = (ValueError, OSError, MemoryError, RuntimeError)

@@ -91,11 +91,16 @@ class Trainer:
             plan=plan, method=method, annotated=annotated, exemplars=exemplars, hardware=hardware, scaler=self.scaler,
             group=group,
         )  # fmt: skip
-        self.progress = Progress(micro_batch=-(-plan.training.batch // plan.training.accumulation))
+        self.progress = Progress(micro_batch=self._planned_part)
         self._start_optimizer()
         self._start_draws()
         self._plan_sha256 = hashlib.sha256(codec.dumps(plan).encode()).hexdigest()
         self._last_saved_s = time.monotonic()
+
+    @property
+    def _planned_part(self) -> int:
+        """How many patches a part of a batch has."""
+        return -(-self.plan.training.batch // self.plan.training.accumulation)
 
     @property
     def network(self) -> nn.Module:
@@ -284,7 +289,8 @@ class Trainer:
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self.progress = Progress(**state["progress"])
-        if not self.group.is_alone:  # a part may have become smaller
+        if not self.group.is_alone:
+            self.progress.micro_batch = self._planned_part  # that of one process alone may have become smaller
             self.draws.end()
             self._start_draws()
         self.reporter.phase = self.phases.names[self.progress.phase]

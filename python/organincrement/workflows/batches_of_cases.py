@@ -49,14 +49,20 @@ def teachers_for(setup: Setup, device: torch.device, folder: Path, alone: bool) 
 
     Raises: WorkflowError where several processes would share such a plan.
     """
-    teachers, count, training = setup.frozen_teachers(device), _patch_plan(setup), setup.plan.training
-    if not count:
+    teachers = setup.frozen_teachers(device)
+    if not _patch_plan(setup):
         return teachers
     if not alone:
         raise WorkflowError("setting 'patch_plan': is for one process alone; set it to 0")
     folder.mkdir(exist_ok=True)
-    room = bytes_for(count, training.batch, setup.transition.old_count, training.patch)
+    room = remembered_bytes(setup)
     return [RememberedTeacher(teacher, folder, room) for teacher in teachers]
+
+
+def remembered_bytes(setup: Setup) -> int:
+    """What a teacher keeps on disk at most."""
+    training = setup.plan.training
+    return bytes_for(_patch_plan(setup), training.batch, setup.transition.old_count, training.patch)
 
 
 def _patch_plan(setup: Setup) -> int:

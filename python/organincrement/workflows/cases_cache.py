@@ -67,8 +67,9 @@ def _prepare(
     check_unchanged(planned.dataset, case, _WHERE_CHANGED, opened=lambda sha256: job.log_read(planned.id, sha256))
     folder.mkdir(exist_ok=True)
     packed_image = image_file(folder, planned.id)
+    values = planned.dataset.label_values
     shared = None if planned.old else shared  # copies of old data stay in the job
-    found = shared.take(case, setup.preprocessing, packed_image) if shared else None
+    found = shared.take(case, values, setup.preprocessing, packed_image) if shared else None
     made = found or _made(setup, planned)
     cached = write_case(
         folder, planned.id, made.image_DHW, local_labels(made.labels_DHW, planned, setup), seed=setup.plan.seed
@@ -85,7 +86,7 @@ def _prepare(
     )
     codec.write(known, note)
     if shared and not found:
-        shared.keep(case, setup.preprocessing, made, packed_image)
+        shared.keep(case, values, setup.preprocessing, made, packed_image)
     return cached, known
 
 

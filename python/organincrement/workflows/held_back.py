@@ -18,22 +18,17 @@ Look = Callable[[Sequence[HeldBackCase]], ValidationResult]
 
 
 def held_back(setup: Setup, prepared: PreparedCases, segmenter: Segmenter, group: Group) -> list[HeldBackCase]:
-    """The validation cases, with what teachers say of those that this process looks at, in the student's labels."""
+    """The validation cases; teachers can be asked about those that this process looks at, in the student's labels."""
     teachers, held = setup.frozen_teachers(segmenter.device), list[HeldBackCase]()
-
-    def ask() -> str:
-        for number, case_id in enumerate(setup.plan.validation.cases):
-            cached, known = prepared[case_id]
-            own = number % group.size == group.rank
-            held.append(
-                HeldBackCase(
-                    case=cached, annotated=known.annotated, label_values=setup.label_values,
-                    teacher_labels_DHW=partial(_labels_of, teachers, cached, segmenter) if own else None,
-                )
-            )  # fmt: skip
-        return ""
-
-    group.together(ask)
+    for number, case_id in enumerate(setup.plan.validation.cases):
+        cached, known = prepared[case_id]
+        own = number % group.size == group.rank
+        held.append(
+            HeldBackCase(
+                case=cached, annotated=known.annotated, label_values=setup.label_values,
+                teacher_labels_DHW=partial(_labels_of, teachers, cached, segmenter) if own else None,
+            )
+        )  # fmt: skip
     return held
 
 

@@ -31,18 +31,15 @@ def room_needed(job: JobFolder, error: Exception) -> str:
 def pause_for_room(job: JobFolder, events: EventWriter, error: Exception) -> None:
     """Say how much room is needed, and stand still: the last good checkpoint is on disk.
 
-    Where there is no room even for saying so, older checkpoints go, then what can be computed again. Raises:
+    What jobs share goes; where there is no room even for saying so, older checkpoints, then the job's cache. Raises:
     WorkflowError where that does not help either: the job then is interrupted, and can be resumed as well.
     """
     shutil.rmtree(job.partial_student_path, ignore_errors=True)
     message, step = room_needed(job, error), job.status().step
     makers_of_room: list[Callable[[], object]] = [
-        lambda: None,
+        lambda: forget_shared_cases(job.path.parent),
         lambda: delete_all_but_newest(job.checkpoint_path),
-        lambda: (
-            forget_shared_cases(job.path.parent),  # its links are what keeps the cache's files
-            shutil.rmtree(job.path / CACHE, ignore_errors=True),
-        ),
+        lambda: shutil.rmtree(job.path / CACHE, ignore_errors=True),
     ]
     words: list[tuple[str, dict[str, object]]] = [
         ("warned", {"code": "disk_full", "message": message}),

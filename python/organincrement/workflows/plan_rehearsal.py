@@ -4,8 +4,11 @@ A case of each kind is prepared, some steps are taken, a window is validated, a 
 folder that is gone at the end.
 """
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +26,7 @@ from organincrement.training.device import Hardware
 from organincrement.training.loop import Trainer
 from organincrement.training.phases import PhasePlan
 from organincrement.training.validation import VALIDATION_STEP, Segmenter
+from organincrement.workflows.batches_of_cases import remembered_bytes
 from organincrement.workflows.rehearsed_cases import Rehearsed, rehearsed_cases
 from organincrement.workflows.rehearsed_passes import Passes, rehearsed_passes
 from organincrement.workflows.rehearsed_steps import Steps, rehearsed_steps
@@ -31,6 +35,7 @@ from organincrement.workflows.setup import Setup
 _LONGEST_START_S = 5.0  # a process that has worked for long says nothing of how long a new one takes to start
 _WITH_ITS_END = 1.3  # measured: to take a process with torch down again takes 0.64 s where its imports took 2.10
 _FITTED_VOXELS = 2000
+_PLACE, _LEFT_AFTER_S = "organincrement-plan-", 6 * 3600
 
 Clock = Callable[[], float]
 
@@ -62,7 +67,8 @@ def rehearse(setup: Setup, plan: Plan, hardware: Hardware, sizes: Sequence[CaseS
     on_gpu = hardware.device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(hardware.device)
-    with TemporaryDirectory(prefix="organincrement-plan-") as place:
+    _forget_killed()
+    with TemporaryDirectory(prefix=_PLACE) as place:
         job = JobFolder.create(Path(place) / "job", codec.dumps(plan).encode())
         resident = resident_bytes()
         cases = rehearsed_cases(setup, sizes, job, clock)
@@ -82,6 +88,14 @@ def rehearse(setup: Setup, plan: Plan, hardware: Hardware, sizes: Sequence[CaseS
         )  # fmt: skip
     work = _workload(setup, plan, sizes, segmenter, steps)
     return Rehearsal(work=work, costs=_costs(started_s, cases, steps, passes, saved, memory, _fit_s(work, clock)))
+
+
+def _forget_killed() -> None:
+    """Delete what rehearsals have left that were killed: it holds patients' scans."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PLACE}*"):
+        with suppress(OSError):
+            if time.time() - left.lstat().st_mtime > _LEFT_AFTER_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +124,7 @@ def _workload(setup: Setup, plan: Plan, sizes: Sequence[CaseSize], segmenter: Se
         tile_bytes=segmenter.budget_bytes, channels=setup.readout.channels,
         teachers=[teacher.readout.channels for teacher in steps.trainer.method.inputs.teachers],
         asked_again=len(setup.teachers) == 1 and setup.readout.is_softmax,
+        remembered_bytes=len(setup.teachers) * remembered_bytes(setup),
     )  # fmt: skip
 
 

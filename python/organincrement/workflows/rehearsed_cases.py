@@ -48,13 +48,14 @@ class Rehearsed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Prepared:
-    """Of the chosen cases together."""
+    """Of the chosen cases together. kept: see Rehearsed, of the first."""
 
     cached: Sequence[CachedCase]
     fill: float
     prepare_s: float
     prepare_bytes: float
     cache_bytes: float
+    kept: tuple[float, float, float]
 
 
 def rehearsed_cases(setup: Setup, sizes: Sequence[CaseSize], job: JobFolder, clock: Callable[[], float]) -> Rehearsed:
@@ -82,8 +83,7 @@ def rehearsed_cases(setup: Setup, sizes: Sequence[CaseSize], job: JobFolder, clo
         training=[standing_in.get(kinds[n], first) for n in numbers], exemplars=exemplars,
         annotated={**looked_for, **{case.id: setup.looked_for(()) for case in exemplars}}, searched=searched,
         fill=prepared.fill, prepare_s=prepared.prepare_s, prepare_bytes=prepared.prepare_bytes,
-        cache_bytes=prepared.cache_bytes,
-        kept=tuple(min(1.0, n / whole) for n, whole in zip(first.shape, size[0].grid, strict=True)),  # type: ignore[arg-type]
+        cache_bytes=prepared.cache_bytes, kept=prepared.kept,
     )  # fmt: skip
 
 
@@ -119,20 +119,23 @@ def _prepared(
         if seconds > _AGAIN_BELOW_S:
             break
     stored = sum(path.stat().st_size for path in (own.path / CACHE).iterdir())
+    cached = [found[one.id][0] for one in planned]
     return _Prepared(
-        cached=[found[one.id][0] for one in planned],
+        cached=cached,
         fill=min(known.fill for _, known in found.values()),
         prepare_s=seconds / touched,
         prepare_bytes=(high_water_bytes() - before) / max(size.touched for size in sizes),
         cache_bytes=stored / sum(size.grid_voxels for size in sizes),
+        kept=tuple(min(1.0, n / whole) for n, whole in zip(cached[0].shape, sizes[0].grid, strict=True)),  # type: ignore[arg-type]
     )
 
 
 def _noise(setup: Setup, planned: Sequence[PlannedCase], sizes: Sequence[CaseSize], job: JobFolder) -> _Prepared:
     cached = [_noise_case(setup, one, size, job.path / "noise") for one, size in zip(planned, sizes, strict=True)]
     return _Prepared(
-        cached=cached, fill=0.0, prepare_s=_PREPARE_S, prepare_bytes=_PREPARE_BYTES, cache_bytes=_CACHE_BYTES
-    )
+        cached=cached, fill=0.0, prepare_s=_PREPARE_S, prepare_bytes=_PREPARE_BYTES, cache_bytes=_CACHE_BYTES,
+        kept=(1.0, 1.0, 1.0),
+    )  # fmt: skip
 
 
 def _noise_case(setup: Setup, planned: PlannedCase, size: CaseSize, folder: Path) -> CachedCase:

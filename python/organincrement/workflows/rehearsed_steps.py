@@ -96,7 +96,8 @@ def rehearsed_steps(
 ) -> Steps:
     """Take steps until their time is known, in every phase of the method where that does not take long.
 
-    Raises: MemoryError, or torch's error for the GPU, where the micro-batch does not fit.
+    Raises: MemoryError, or torch's error for the GPU, where the micro-batch does not fit; Diverged where the very first
+    loss is no number.
     """
     started = clock()
     if hardware.device.type == "cpu":
@@ -115,13 +116,22 @@ def rehearsed_steps(
         checkpoints=job.checkpoint_path, reporter=reporter, hardware=hardware, check_flags=pace,
     )  # fmt: skip
     pace.trainer, fits = trainer, trainer.progress.micro_batch
-    with suppress(_Enough, Diverged):
-        trainer.run()
-        if len(pace.took) < trainer.progress.step:
-            pace.note(clock())
+    with suppress(_Enough):
+        _run(trainer, pace)
     if trainer.progress.micro_batch < fits:
         raise torch.OutOfMemoryError if hardware.device.type == "cuda" else MemoryError
     return _measured(pace, trainer, pace.began - started)
+
+
+def _run(trainer: Trainer, pace: _Pace) -> None:
+    try:
+        trainer.run()
+    except Diverged:  # with other steps the job may not
+        if not pace.took:
+            raise
+    else:
+        if len(pace.took) < trainer.progress.step:
+            pace.note(pace.clock())
 
 
 def _measured(pace: _Pace, trainer: Trainer, first_s: float) -> Steps:

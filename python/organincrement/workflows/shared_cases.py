@@ -1,9 +1,9 @@
 """Scans on a network's grid, kept beside the jobs of a folder for the next one that asks for the same.
 
 They are copies of patients' scans, as a job's own are, and lie where those lay: on the same disk, for the same user
-alone. They go when nobody has asked for them for a week, when the disk is full, and whenever somebody deletes them:
-jobs that run hold the files by links of their own. Scans of old data are not among them. A file of the folder's name,
-put there by hand, keeps the folder from being made.
+alone. They go when nobody has asked for them for a week, when a job finds the disk full, and whenever somebody
+deletes them: jobs that run hold the files by links of their own. Scans of old data are not among them. A file of the
+folder's name, put there by hand, keeps the folder from being made.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ import os
 import shutil
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -76,14 +77,17 @@ class SharedCases:
             self._usable = self._opened()
             self._bytes = _without_unused(self.path) if self._usable else 0
 
-    def take(self, case: Case, preprocessing: Preprocessing, packed_image: Path) -> CaseOnGrid | None:
+    def take(
+        self, case: Case, values: Collection[int], preprocessing: Preprocessing, packed_image: Path
+    ) -> CaseOnGrid | None:
         """A case that was prepared before, of the same files in the same way; None where there is none, or a damaged.
 
-        Args: packed_image: where the job wants the image's file; a name of its own, whatever becomes of the shared one.
+        Args: values: that its label may have. packed_image: where the job wants the image's file; a name of its own,
+            whatever becomes of the shared one.
         """
         if not self._usable:
             return None
-        image, labels, note = self._files(case, preprocessing)
+        image, labels, note = self._files(case, values, preprocessing)
         try:
             known = codec.read(_Note, note)
             packed_image.unlink(missing_ok=True)
@@ -99,12 +103,14 @@ class SharedCases:
             fill=known.fill,
         )  # fmt: skip
 
-    def keep(self, case: Case, preprocessing: Preprocessing, made: CaseOnGrid, packed_image: Path) -> None:
+    def keep(
+        self, case: Case, values: Collection[int], preprocessing: Preprocessing, made: CaseOnGrid, packed_image: Path
+    ) -> None:
         """Keep a case for the next job, unless there is no room. Args: packed_image: the job's file of the image."""
         if not self._usable:
             return
-        image, labels, note = self._files(case, preprocessing)
-        with suppress(OSError, ContractError):
+        image, labels, note = self._files(case, values, preprocessing)
+        with suppress(OSError, ContractError), _whole_or_gone(note, image, labels):
             room = min(MOST_BYTES - self._bytes, shutil.disk_usage(self.path).free // _SHARE_OF_FREE)
             if packed_image.stat().st_size > room:
                 return
@@ -121,8 +127,9 @@ class SharedCases:
             )  # fmt: skip
             self._bytes += image.stat().st_size + labels.stat().st_size
 
-    def _files(self, case: Case, preprocessing: Preprocessing) -> tuple[Path, Path, Path]:
-        made_of = (__version__, _MAKING, case.image_sha256, case.label_sha256, codec.to_json(preprocessing))
+    def _files(self, case: Case, values: Collection[int], preprocessing: Preprocessing) -> tuple[Path, Path, Path]:
+        files = (case.image_sha256, case.label_sha256, sorted(values))
+        made_of = (__version__, _MAKING, *files, codec.to_json(preprocessing))
         name = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
         return self.path / f"{name}.image.b2nd", self.path / f"{name}.labels.b2nd", self.path / f"{name}.json"
 
@@ -152,14 +159,32 @@ def _link_or_copy(source: Path, target: Path) -> None:
         write_atomic(target, source.read_bytes())
 
 
+@contextmanager
+def _whole_or_gone(*files: Path) -> Iterator[None]:
+    """Where one cannot be written, none of them stays."""
+    try:
+        yield
+    except (OSError, ContractError):
+        for file in files:
+            file.unlink(missing_ok=True)
+        raise
+
+
 def _without_unused(folder: Path) -> int:
     """Delete what was not used for a week. Returns: how many bytes are left."""
-    long_ago_s = time.time() - KEPT_S
+    long_ago_s, bytes_left = time.time() - KEPT_S, 0
     for note in folder.glob("*.json"):
-        if note.stat().st_mtime < long_ago_s:
-            for file in (note, *folder.glob(f"{note.stem}.*.b2nd")):
+        with suppress(FileNotFoundError):  # another job looks, too
+            if note.stat().st_mtime < long_ago_s:
+                for file in (note, *folder.glob(f"{note.stem}.*.b2nd")):
+                    file.unlink(missing_ok=True)
+    for file in (*folder.glob("*.b2nd"), *folder.glob(".*.partial")):
+        with suppress(FileNotFoundError):
+            status = file.stat()
+            # of a process that was killed, unless it is writing just now; of a link, mtime is the first file's
+            is_left = not file.with_name(file.name.partition(".")[0] + ".json").exists()
+            if is_left and status.st_ctime < long_ago_s:
                 file.unlink(missing_ok=True)
-    for partial in folder.glob(".*.partial"):  # of a process that was killed, unless it is writing just now
-        if partial.stat().st_mtime < long_ago_s:
-            partial.unlink(missing_ok=True)
-    return sum(file.stat().st_size for file in folder.glob("*.b2nd"))
+            else:
+                bytes_left += status.st_size
+    return bytes_left

@@ -92,6 +92,10 @@ def _follow(job: JobFolder, group: Group) -> str:
         return "paused"
     except CancelRequested:
         return "cancelled"
+    except OSError as error:
+        if is_disk_full(error):
+            return "paused"
+        raise
 
 
 def _refuse_if_over(job: JobFolder) -> None:
@@ -256,6 +260,7 @@ def _product(
     setup: Setup, held: list[HeldBackCase], trainer: Trainer, segmenter: Segmenter
 ) -> tuple[Product, ValidationResult]:
     """What is packaged of the best weights, and how good it is."""
+    trainer.group.together(lambda: "")  # the first has written them by now
     network = _best_network(trainer, held)
     trainer.method.settle(network, tuple(trainer.progress.scores[trainer.progress.scored_before :]))
     product = trainer.method.product(network)

@@ -52,7 +52,6 @@ def joined_job(
             return ""
 
         group.together(make)
-        (job_path / "meeting").unlink(missing_ok=True)
         yield SharedJob(job_path), group
 
 

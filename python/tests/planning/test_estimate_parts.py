@@ -123,3 +123,4 @@ def test_disk_holds_the_cache_and_as_many_checkpoints_as_there_are_at_once():
     # the first one, which is smaller, is still there while the second validation is saved
     assert estimate(workload(every_steps=50), sized, "cpu").disk_bytes == cache + (4 + 3 * 8) * MIB + 2 * MIB
     assert estimate(workload(held=[], phases=[1]), sized, "cpu").disk_bytes == cache + (4 + 2) * MIB
+    assert estimate(workload(remembered_bytes=MIB), sized, "cpu").disk_bytes == cache + 5 * 8 * MIB + MIB

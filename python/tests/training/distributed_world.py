@@ -80,10 +80,17 @@ def furthest(job: JobFolder, reference: JobFolder) -> float:
     return found
 
 
-def together(count: int, *command: str, restarts: int = 0) -> "subprocess.Popen[str]":
+# as docs/scale.md has it for one computer: processes find each other through files
+PORTLESS = ("--nnodes", "1", "--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file", "--rdzv-id", "portless")
+
+
+def together(
+    count: int, *command: str, restarts: int = 0, meeting: tuple[str, ...] = ("--standalone",), **variables: str
+) -> "subprocess.Popen[str]":
     """`count` processes of a command, by torchrun itself."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", str(restarts)]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *meeting, "--max-restarts", str(restarts)]
     environment = {**os.environ, "PYTHONPATH": f"{ENGINE}{os.pathsep}{ENGINE / 'tests'}", "OMP_NUM_THREADS": "1"}
+    environment |= variables
     return subprocess.Popen(
         [*torchrun, "--nproc-per-node", str(count), *command],
         cwd=ENGINE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",

@@ -1,5 +1,6 @@
 """Two and four processes make the student that one process makes of the same batches, whatever happens to them."""
 
+import errno
 import json
 import os
 import signal
@@ -10,13 +11,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from distributed_world import FRESH, Wanted, furthest, together, write_wanted
+from distributed_world import FRESH, PORTLESS, Wanted, furthest, together, write_wanted
 from safetensors.torch import load_file
 
 from organincrement.contract.events import EventTail, read_events
 from organincrement.contract.job import JobFolder
+from organincrement.training.distributed import _as_words, _from_words, arose_elsewhere
 from organincrement.training.distributed_batches import BatchTooSmall, parts_of
+from organincrement.training.signals import DiskFull, PauseRequested, is_disk_full
 from organincrement.training.torchrun import NotTogether, Place, bind
+from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.train import create_job, run_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs fork and gloo")]
@@ -177,6 +181,36 @@ def test_a_killed_process_costs_the_steps_since_the_last_checkpoint_and_nothing_
     started = [event for event in read_events(done.events_path) if event.type == "started"]
     assert len(started) == 2 and started[1].resumed_from >= 2
     assert furthest(done, reference) < EQUAL and done.status().problems == ()
+
+
+def test_without_any_port_processes_meet_through_files_and_validate_the_weights_that_are_packaged(tiny_world, tmp_path):
+    plan = write_wanted(replace(wanted("mib", tiny_world), steps=12), tmp_path / "plan.json")
+    reference, job = create_job(plan, tmp_path / "reference"), tmp_path / "job"
+    assert run_job(reference) == "finished"
+    process = together(
+        2, "-m", "organincrement", "train", str(plan), "--job", str(job), "--distributed",
+        meeting=(*PORTLESS, "--rdzv-endpoint", str(tmp_path / "rendezvous")), TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1",
+    )  # fmt: skip
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0 and f"{job}: finished" in said, said
+    assert furthest(JobFolder.open(job), reference) < EQUAL
+    metrics = [json.loads((of / "student/model.json").read_text("utf-8"))["metrics"] for of in (job, reference.path)]
+    assert metrics[0] == metrics[1] and metrics[0]["validation"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError),
+        (PermissionError(errno.EACCES, "Permission denied", "scan.nii.gz"), PermissionError),
+        (MemoryError("too much"), MemoryError), (KeyError("a"), RuntimeError), (WorkflowError("refused"), ValueError),
+        (DiskFull(5), DiskFull), (PauseRequested(), PauseRequested),
+    ],
+)  # fmt: skip
+def test_what_stops_one_process_stops_the_others_as_what_it_is(error, kind):
+    told = _from_words(json.loads(json.dumps(_as_words(error, 1))))
+    assert type(told) is kind and str(told) == str(error) and arose_elsewhere(told)
+    assert is_disk_full(told) == is_disk_full(error)
 
 
 def test_every_part_of_a_batch_is_shared_without_gap_or_overlap():

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,12 @@ from tiny_world import FIRST_MODEL, QUICK, copied, student_job
 from organincrement.contract.events import Step, read_events
 from organincrement.methods.continual_segment import ContinualSegment
 from organincrement.methods.fine_tune import FineTune
+from organincrement.methods.protocol import LossTerms
 from organincrement.planning.errors import PlanningError
 from organincrement.planning.estimate import CaseSize, seconds_by_part
 from organincrement.training.device import resolve_hardware
 from organincrement.workflows.make_plan import PlanRequest, make_plan
+from organincrement.workflows.plan_estimate import fitted_plan
 from organincrement.workflows.plan_rehearsal import rehearse
 from organincrement.workflows.setup import set_up
 from organincrement.workflows.train import run_job
@@ -93,6 +96,58 @@ def test_a_rehearsal_leaves_nothing_behind(tiny_world, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     rehearsed(job)
     assert list(place.iterdir()) == []
+
+
+def test_what_a_killed_rehearsal_left_is_gone_with_the_next(tiny_world, tmp_path, monkeypatch):
+    job, place = student_job(tiny_world, tmp_path), tmp_path / "temporary"
+    running, killed, foreign = (place / name for name in ("organincrement-plan-a", "organincrement-plan-b", "other"))
+    for folder in (running, killed, foreign):
+        (folder / "job").mkdir(parents=True)
+    for folder in (killed, foreign):
+        os.utime(folder, (time.time() - 7 * 3600,) * 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    rehearsed(job)
+    assert sorted(place.iterdir()) == [running, foreign]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_a_plan_that_is_terminated_leaves_no_scan_behind(tiny_world, tmp_path):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    command = [
+        sys.executable, "-m", "organincrement", "plan", "--method", "fine-tune", "--dataset", tiny_world.site_b.path,
+        "--teacher", tiny_world.teacher, "--out", tmp_path / "plan.json", "--set", "training.patch=[16,16,16]",
+    ]  # fmt: skip
+    engine = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(command, cwd=engine, env={**os.environ, "TMPDIR": str(place)}, stderr=subprocess.DEVNULL)
+    deadline_s = time.monotonic() + 100
+    while not list(place.glob("organincrement-plan-*/**/*.b2nd")):
+        assert process.poll() is None and time.monotonic() < deadline_s
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert list(place.iterdir()) == [] and not (tmp_path / "plan.json").exists()
+
+
+def test_a_first_loss_that_is_no_number_is_said_in_a_line(tiny_world, tmp_path, monkeypatch):
+    job, loss = student_job(tiny_world, tmp_path), FineTune.loss
+
+    def spoilt(method, student, batch):
+        terms = loss(method, student, batch)
+        return LossTerms(terms={name: value * torch.nan for name, value in terms.terms.items()})
+
+    monkeypatch.setattr(FineTune, "loss", spoilt)
+    setup = set_up(job.plan(), job.plan_path)
+    with pytest.raises(PlanningError, match=r"a step on trial failed: the loss is not a number at step \d"):
+        fitted_plan(setup, CPU, [SIZE] * len(setup.cases), lambda line: None)
+
+
+def test_where_noise_stands_in_for_large_cases_their_whole_grid_counts(tiny_world, tmp_path):
+    job = student_job(tiny_world, tmp_path, validation__cases=["phantom_b_0011"])
+    setup = set_up(job.plan(), job.plan_path)
+    large = CaseSize(scan_voxels=512 * 512 * 400, grid=(200, 200, 200))
+    found = rehearse(setup, setup.plan, CPU, [large] * len(setup.cases), time.perf_counter)
+    assert found.costs.kept == (1.0, 1.0, 1.0)
 
 
 def test_a_label_that_cannot_be_read_is_left_for_the_job_to_complain_of(tiny_world, tmp_path):

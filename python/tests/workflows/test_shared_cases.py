@@ -1,5 +1,6 @@
 """Scans that one job prepared and the next one on the same data takes up: the same, faster, and nobody else's."""
 
+import errno
 import hashlib
 import os
 import time
@@ -128,6 +129,41 @@ def test_what_was_not_used_for_a_week_is_gone_when_the_next_job_starts(tiny_worl
     SharedCases(tmp_path / "jobs")
     left = {path.name.partition(".")[0] for path in shared(tmp_path / "jobs")}
     assert notes[0].stem in left and not left & {note.stem for note in notes[1:]}
+
+
+def test_what_a_killed_job_left_half_shared_goes_after_a_week(tiny_world, dataset, tmp_path, monkeypatch):
+    prepared_job(tiny_world, dataset, tmp_path / "jobs" / "first")
+    first, *others = sorted((tmp_path / "jobs" / FOLDER).glob("*.json"))
+    first.unlink()
+    SharedCases(tmp_path / "jobs")
+    half = [path for path in shared(tmp_path / "jobs") if path.name.startswith(first.stem)]
+    assert len(half) == 2  # another job may be writing the note just now
+    for note in others:
+        os.utime(note, (time.time() + 2 * KEPT_S,) * 2)
+    later = time.time() + KEPT_S + 60
+    monkeypatch.setattr(shared_cases.time, "time", lambda: later)
+    SharedCases(tmp_path / "jobs")
+    left = shared(tmp_path / "jobs")
+    assert not set(half) & set(left) and len(left) == 2 * len(others)
+
+
+def test_a_scan_that_cannot_be_shared_whole_is_not_shared_in_part(tiny_world, dataset, tmp_path, monkeypatch):
+    def full(*of_file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shared_cases, "write_array", full)
+    job = prepared_job(tiny_world, dataset, tmp_path / "jobs" / "first")
+    assert len(contents(job)) == 16 and shared(tmp_path / "jobs") == []
+
+
+def test_a_label_is_not_taken_over_by_a_dataset_that_declares_other_values(tiny_world, dataset, tmp_path):
+    prepared_job(tiny_world, dataset, tmp_path / "jobs" / "first")
+    case, cases = dataset.cases()[0], SharedCases(tmp_path / "jobs")
+    job = JobFolder.open(tmp_path / "jobs" / "first")
+    preprocessing = set_up(job.plan(), job.plan_path).preprocessing
+    packed = tmp_path / "image.b2nd"
+    assert cases.take(case, dataset.label_values, preprocessing, packed) is not None
+    assert cases.take(case, dataset.label_values - {1}, preprocessing, packed) is None
 
 
 def test_without_room_nothing_is_shared_and_the_job_goes_on(tiny_world, dataset, tmp_path, monkeypatch):
