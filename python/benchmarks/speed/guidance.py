@@ -16,7 +16,7 @@ _WAYS = {
 }  # fmt: skip
 _PLANNED = (100, 400)  # mini-batches of a fixed plan; 400 is the practical preset's every step
 
-Seconds = Mapping[str, float]
+Spreads = Mapping[str, list[float]]  # median and quartiles
 
 
 def measure(options: Options) -> Part:
@@ -28,12 +28,14 @@ def measure(options: Options) -> Part:
     kept = in_a_process(steps, **common, kept=True, bf16=False)
     tables = [
         _steps(kept.answer, "float32, freed memory kept"),
-        _against_first(first.answer, usual.answer, kept.answer, (first.peak_bytes, usual.peak_bytes, kept.peak_bytes)),
+        _against_first(
+            (first.answer, usual.answer, kept.answer), (first.peak_bytes, usual.peak_bytes, kept.peak_bytes)
+        ),
     ]
     if resolve_hardware("cpu", "auto").precision == "bf16":
         half = in_a_process(steps, **common, kept=True, bf16=True)
         tables.insert(1, _steps(half.answer, "bfloat16, which `auto` takes on this processor, freed memory kept"))
-        tables[-1] = _with_half(tables[-1], first.answer, half.answer, half.peak_bytes)
+        tables[-1] = _with_half(tables[-1], _medians(first.answer), _medians(half.answer), half.peak_bytes)
     size = World.of(rung).size
     return Part(
         title="A step with uncertainty-aware guidance",
@@ -58,8 +60,9 @@ _REMARK = (
     "On a CPU the passes are what counts: perturbing, softmax and entropy add 1 to 3 % to them at 64 voxels an "
     "edge. What made them slower was the C library: glibc hands blocks above 32 MiB back and takes them anew, and "
     "the system clears each page. Keeping them (networks/heap.py) is exact, helps every method alike, and takes "
-    "about a sixth more memory. Default, and bit-equal to one copy after another in float32: copies summed as they "
-    "come, under inference_mode, blurred in place. Rejected: batching the copies (the same bits, but a few per cent "
+    "a sixth to a third more memory; without it the copies summed here give more blocks back than the straightforward "
+    "loop, and are slower than it by a tenth. Default, and bit-equal to one copy after another in float32: copies "
+    "summed as they come, under inference_mode, blurred in place. Rejected: batching the copies (the same bits, but a few per cent "
     "at most, for more memory); a sample at a time (other last bits); channels_last_3d (slower or equal); softmax "
     "in place of log_softmax and exp (1 %, other last bits); torch.compile (asks for a compiler, and other last "
     "bits; not measured to its end). An approximation of fresh patches, and so not the default: a fixed plan of "
@@ -71,26 +74,36 @@ _REMARK = (
 )
 
 
-def _steps(s: Seconds, caption: str) -> Table:
+def _steps(spreads: Spreads, caption: str) -> Table:
+    s, shown = _medians(spreads), {name: _shown(spread) for name, spread in spreads.items()}
     t = s["teacher"] / s["student"]
     rows: list[list[str | float | None]] = [
-        ["student forward", s["student"], 1.0, None, None, None],
-        ["teacher forward (t)", s["teacher"], t, None, None, None],
-        ["plain distillation", s["plain"], s["plain"] / s["student"], 1.0, 1.0, 1.0],
-        ["lwf", s["lwf"], s["lwf"] / s["student"], s["lwf"] / s["plain"], None, None],
+        ["student forward", shown["student"], 1.0, None, None, None],
+        ["teacher forward (t)", shown["teacher"], t, None, None, None],
+        ["plain distillation", shown["plain"], s["plain"] / s["student"], 1.0, 1.0, 1.0],
+        ["lwf", shown["lwf"], s["lwf"] / s["student"], s["lwf"] / s["plain"], None, None],
     ]
     for count in COPIES:
         name, counted = f"Q = {count}", (3 + (1 + count) * t) / (3 + t)
         ratio = s[name] / s["plain"]
-        rows.append([f"guided, {name}", s[name], s[name] / s["student"], ratio, counted, ratio / counted])
+        rows.append([f"guided, {name}", shown[name], s[name] / s["student"], ratio, counted, ratio / counted])
     for count in COPIES:
         name = f"Q = {count} remembered"
-        rows.append([f"guided, {name}", s[name], s[name] / s["student"], s[name] / s["plain"], None, None])
+        rows.append([f"guided, {name}", shown[name], s[name] / s["student"], s[name] / s["plain"], None, None])
     columns = ["step", "CPU s", "in student passes", "/ plain", "(3+(1+Q)t)/(3+t)", "measured / counted (goal 1.1)"]
     return Table(columns=columns, rows=rows, caption=caption)
 
 
-def _against_first(first: Seconds, usual: Seconds, kept: Seconds, peaks: tuple[int, int, int]) -> Table:
+def _medians(spreads: Spreads) -> dict[str, float]:
+    return {name: spread[0] for name, spread in spreads.items()}
+
+
+def _shown(spread: list[float]) -> str:
+    return "{:.3g} ({:.3g} to {:.3g})".format(*spread)
+
+
+def _against_first(spreads: tuple[Spreads, Spreads, Spreads], peaks: tuple[int, int, int]) -> Table:
+    first, usual, kept = map(_medians, spreads)
     rows: list[list[str | float]] = []
     for count in COPIES:
         name, before = f"Q = {count}", first[f"Q = {count}"]
@@ -104,7 +117,7 @@ def _against_first(first: Seconds, usual: Seconds, kept: Seconds, peaks: tuple[i
     )
 
 
-def _with_half(table: Table, first: Seconds, half: Seconds, peak: int) -> Table:
+def _with_half(table: Table, first: Mapping[str, float], half: Mapping[str, float], peak: int) -> Table:
     more = [
         [f"{n}: bfloat16, {round(peak / 2**20)} MiB", first[n], half[n], first[n] / half[n], "precision of `auto` here"]
         for n in (f"Q = {count}" for count in COPIES)

@@ -80,8 +80,10 @@ class World:
         )  # fmt: skip
 
 
-def steps(rung: int | None, rounds: int, kept: bool, bf16: bool, straightforward: bool = False) -> dict[str, float]:
-    """CPU seconds of a step of each method, of the student's forward pass and of the teacher's.
+def steps(
+    rung: int | None, rounds: int, kept: bool, bf16: bool, straightforward: bool = False
+) -> dict[str, list[float]]:
+    """CPU seconds of a step of each method, of the student's forward pass and of the teacher's: median and quartiles.
 
     Args: kept: freed memory stays with the process. straightforward: only the way that one writes down first.
     """
@@ -101,7 +103,8 @@ def steps(rung: int | None, rounds: int, kept: bool, bf16: bool, straightforward
         methods = {**plain, **_guided(world, teacher, ""), **_guided(world, from_disk, " remembered")}
     for name, method in methods.items():
         ways[name] = _step(method, student, batch, precision)
-    return {name: spread.median_s for name, spread in side_by_side(ways, rounds, clock=time.process_time).items()}
+    found = side_by_side(ways, rounds, clock=time.process_time)
+    return {name: [spread.median_s, spread.low_s, spread.high_s] for name, spread in found.items()}
 
 
 def passes(rung: int | None, rounds: int, ways: list[str]) -> dict[str, list[float]]:

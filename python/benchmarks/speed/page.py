@@ -10,8 +10,8 @@ PAGE = FOLDER.with_suffix(".md")
 _HEAD = """# Speed, memory and growth
 
 Made by `make bench`; one part alone by `python -m benchmarks.speed --only NAME` (in `python/`). Ways are timed side by
-side, round by round, in one run; a figure is the median, the quartiles in brackets. Where parts were measured on
-different machines, each says on which.
+side, round by round, in one run; a figure is the median, with the quartiles in brackets where there were rounds enough.
+Where parts were measured on different machines, each says on which.
 """
 
 
