@@ -64,7 +64,10 @@ def measure(options: Options) -> Part:
             f"is the most that a process of its own had beyond its imports ({imports:.0f} MiB)."
         ),
         tables=[Table(columns=columns, rows=list(map(_row, grown))), _processes(3 if options.quick else 12)],
-        check="Results do not depend on the number of processes, byte for byte (tests/workflows/test_fan_out*.py).",
+        check=(
+            "With the same threads a process, results do not depend on the number of processes, byte for byte "
+            "(tests/workflows/test_fan_out*.py)."
+        ),
         remark=_REMARK,
         pictures=() if options.quick else (_PICTURE,),
     )

@@ -22,6 +22,7 @@ from organincrement.cli import (
     sample_commands,
     training_commands,
 )
+from organincrement.workflows.errors import REFUSALS
 
 DONE, FAILED, USAGE, REFUSED, CANCELLED = range(5)
 _IMPOSSIBLE_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
@@ -80,10 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _explained(error: Exception) -> int:
     """One line on standard error. Every layer's own exception is a ValueError whose message is written for people."""
     message = " ".join(str(error).split())
-    refused = isinstance(
-        error,
-        ValueError | FileNotFoundError | FileExistsError | PermissionError | NotADirectoryError | IsADirectoryError,
-    )
+    refused = isinstance(error, REFUSALS)
     if isinstance(error, OSError) and error.errno in _IMPOSSIBLE_PATHS:
         refused = True
     if isinstance(error, RuntimeError) and message.startswith("Symlink loop"):  # pathlib's own, up to Python 3.12

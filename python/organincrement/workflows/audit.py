@@ -64,7 +64,7 @@ def audit(request: AuditRequest) -> Audit:
         raise WorkflowError(f"{request.dataset.name}: has no case; import scans first")
     manifest = read_manifest(request.teacher)
     scans = [request.dataset / case.image for case in cases.values()]
-    crew = sized(request.crew, scans, classes=len(manifest.organs), device=request.device)
+    crew = sized(request.crew, scans, model=manifest, device=request.device)
     work = _Looking(teacher=crew.seen(request.teacher), dataset=crew.seen(request.dataset), device=request.device)
     made_folder(request.out)
     settings = {
@@ -72,24 +72,32 @@ def audit(request: AuditRequest) -> Audit:
         "dataset": codec.to_json(dataset.manifest),
         "device": request.device,
     }
-    ledger = Ledger.of(request.out, settings, keep=crew.is_shared)
-    pictures = Pictures(ledger.folder)
-    items = {name: _Item(case=case, known=ledger.inputs_of(name)) for name, case in cases.items()}
-    found: dict[str, CaseEvidence] = {}
     waiting = Waiting(
         between=request.between, notice=request.notice, progress=request.progress, working=request.working
     )
+    with Ledger.of(request.out, settings, keep=crew.is_shared) as ledger:
+        found, pictures = _evidence(work, cases, ledger, crew, waiting)
+        result = judge([found[name] for name in cases], manifest, dataset.label_space)
+        codec.write(result, request.out / "audit.json")
+        write_atomic(request.out / "audit.html", _page(result, manifest, dataset, pictures))
+        ledger.finish()
+    return result
+
+
+def _evidence(
+    work: "_Looking", cases: dict[str, Case], ledger: Ledger, crew: Crew, waiting: Waiting
+) -> tuple[dict[str, CaseEvidence], Pictures]:
+    """Of every case; the pictures of those that have one."""
+    pictures = Pictures(ledger.folder)
+    items = {name: _Item(case=case, known=ledger.inputs_of(name)) for name, case in cases.items()}
+    found: dict[str, CaseEvidence] = {}
     for name, (inputs, evidence, picture) in fan_out(work, items, crew, waiting):
         found[name] = evidence or codec.from_json(CaseEvidence, ledger.done[name].result, where="done.jsonl")
         if evidence is not None:
             pictures.keep(name, picture)
         if evidence is None or evidence.failure is None:  # a scan that could not be read may be there the next time
             ledger.add(name, inputs, found[name])
-    result = judge([found[name] for name in cases], manifest, dataset.label_space)
-    codec.write(result, request.out / "audit.json")
-    write_atomic(request.out / "audit.html", _page(result, manifest, dataset, pictures))
-    ledger.finish()
-    return result
+    return found, pictures
 
 
 @dataclass(frozen=True, kw_only=True)

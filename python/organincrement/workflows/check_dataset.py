@@ -33,7 +33,7 @@ def check(dataset: DatasetFolder | Path, crew: Crew = _HERE, waiting: Waiting = 
         stale = [case for case in books.cases if seen.get(case.id, (None,))[0] != states[case.id]]
         if not stale or look == LOOKS:
             break
-        looking = sized(crew, [path / case.image for case in stale], classes=None)
+        looking = sized(crew, [path / case.image for case in stale], model=None)
         for case_id, checked in fan_out(_Checking(books=books), {case.id: case for case in stale}, looking, waiting):
             seen[case_id] = (states[case_id], checked)
     return in_order(_all_findings(books, {case_id: checked for case_id, (_, checked) in seen.items()}, stale))

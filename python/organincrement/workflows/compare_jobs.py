@@ -74,10 +74,10 @@ def job_for(named: NamedPlan, seed: int, folder: Path, device: str | None) -> Jo
     return job
 
 
-def finish(job: JobFolder, told: Callable[[int, int], None], *, own_process: bool) -> None:
+def finish(job: JobFolder, told: Callable[[int, int], None], *, own_process: bool, threads: int | None = None) -> None:
     """Run a job to its end, go on with it where it stopped, or wait for it where it runs.
 
-    Args: told: of steps done, of how many. own_process: so that its memory is its own.
+    Args: told: of steps done, of how many. own_process: so that its memory is its own; threads: of that, None: all.
     Raises: PauseRequested where somebody paused it, WorkflowError where it failed or was cancelled.
     """
     if has_process(job):  # another command runs it, or one that was stopped has left it at its last checkpoint
@@ -89,7 +89,7 @@ def finish(job: JobFolder, told: Callable[[int, int], None], *, own_process: boo
         raise WorkflowError(f"{job.path.name}: was cancelled; delete its folder to have it run again")
     resume(job)
     if own_process:
-        process = start_detached(job)
+        process = start_detached(job, threads)
         _wait(job, lambda: process.poll() is None, told)
     else:
         run_job(job)

@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder
 from organincrement.workflows.compare_jobs import NamedPlan, finish, wait_for_pause
@@ -59,5 +61,5 @@ def _finished(job: JobFolder, line: Line) -> bool:
         line.between()
         line.within(step, of)
 
-    finish(job, told, own_process=True)
+    finish(job, told, own_process=True, threads=torch.get_num_threads())  # this process's share, which has no other use
     return True

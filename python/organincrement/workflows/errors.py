@@ -1,4 +1,7 @@
-"""The one exception of the workflows layer."""
+"""The one exception of the workflows layer, and which errors refuse what a user gave."""
+
+# exit code 3 of a command; any other error is a failure, exit code 1
+REFUSALS = (ValueError, FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 
 class WorkflowError(ValueError):

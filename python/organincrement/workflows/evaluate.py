@@ -51,24 +51,24 @@ def evaluate(
     manifest, dataset = read_manifest(model_path), DatasetFolder.open(dataset_path)
     labelled = {case.id: case for case in _labelled_cases(dataset, manifest)}
     scans = [dataset.image_path(case) for case in labelled.values()]
-    crew = sized(crew, scans, classes=len(manifest.organs), device=device)
+    crew = sized(crew, scans, model=manifest, device=device)
     model, data = crew.seen(model_path), crew.seen(dataset_path)
     work = _Evaluating(model=model, dataset=data, largest_component=largest_component, device=device)
     settings = {
         "model": manifest_sha256(model_path), "dataset": codec.to_json(dataset.manifest), "device": device,
         "largest_component": largest_component,
     }  # fmt: skip
-    ledger = Ledger.of(out, settings, keep=crew.is_shared)
-    items = {name: _Item(case=case, known=ledger.inputs_of(name)) for name, case in labelled.items()}
     found: dict[str, EvaluatedCase] = {}
     waiting = Waiting(notice=notice, progress=progress or _nobody_asks, working=working)
-    for name, (inputs, evaluated) in fan_out(work, items, crew, waiting):
-        found[name] = evaluated or codec.from_json(EvaluatedCase, ledger.done[name].result, where="done.jsonl")
-        ledger.add(name, inputs, found[name])
-    cases = tuple(found[name] for name in labelled)
-    evaluation = Evaluation(model=manifest.name, reference="truth", cases=cases, summary=summarise(cases))
-    _write(evaluation, manifest, out)
-    ledger.finish()
+    with Ledger.of(out, settings, keep=crew.is_shared) as ledger:
+        items = {name: _Item(case=case, known=ledger.inputs_of(name)) for name, case in labelled.items()}
+        for name, (inputs, evaluated) in fan_out(work, items, crew, waiting):
+            found[name] = evaluated or codec.from_json(EvaluatedCase, ledger.done[name].result, where="done.jsonl")
+            ledger.add(name, inputs, found[name])
+        cases = tuple(found[name] for name in labelled)
+        evaluation = Evaluation(model=manifest.name, reference="truth", cases=cases, summary=summarise(cases))
+        _write(evaluation, manifest, out)
+        ledger.finish()
     return evaluation
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from organincrement.training.signals import CancelRequested, PauseRequested, is_disk_full
-from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.errors import REFUSALS, WorkflowError
 from organincrement.workflows.scan_in_work import ScanInWork, Working, nobody_asks
 
 _NAMES_TOLD = 5
@@ -91,8 +91,8 @@ class WorkerLost(RuntimeError):  # noqa: N818
 def fan_out(work: Work[Any, Any], items: Mapping[str, Any], crew: Crew, waiting: Waiting) -> Iterator[tuple[str, Any]]:
     """Do the work for every item, by name. Yields: name and result, as soon as there is one, in no certain order.
 
-    Raises: at the end, the error of an item that failed, or where several did, WorkflowError with their number; at once
-    what `between` or `work.begin` raises, and OSError on a full disk.
+    Raises: at the end, the error of an item that failed, or where several did, one with their number (WorkflowError
+    where all were refused, else RuntimeError); at once what `between` or `work.begin` raises, OSError on a full disk.
     """
     failures: dict[str, Exception] = {}
     done = 0
@@ -105,11 +105,8 @@ def fan_out(work: Work[Any, Any], items: Mapping[str, Any], crew: Crew, waiting:
             waiting.progress(done, len(items), name)
             if not isinstance(outcome, Failed):
                 yield name, outcome
-    if len(failures) == 1:
-        raise next(iter(failures.values()))
     if failures:
-        names = ", ".join(list(failures)[:_NAMES_TOLD]) + (" …" if len(failures) > _NAMES_TOLD else "")
-        raise WorkflowError(f"{len(failures)} of {len(items)} failed ({names}) as said above; the others are done")
+        raise _told_at_the_end(failures, len(items), waiting.notice)
 
 
 def is_final(error: BaseException) -> bool:
@@ -164,4 +161,20 @@ def _tell_of(failures: Mapping[str, Exception], notice: Callable[[str], None]) -
     """A single failure is told by the error that is raised at the end; from the second on, each when it happens."""
     new = list(failures.items())
     for name, error in new if len(new) == 2 else new[-1:] if len(new) > 2 else ():
-        notice(f"{name}: {' '.join(str(error).split()) or type(error).__name__}")
+        notice(_line_of(name, error))
+
+
+def _told_at_the_end(failures: Mapping[str, Exception], of: int, notice: Callable[[str], None]) -> Exception:
+    """The error to raise; where it is the one failure's own, and does not say at what, that has been told."""
+    if len(failures) == 1:
+        name, error = next(iter(failures.items()))
+        if name not in str(error):
+            notice(_line_of(name, error))
+        return error
+    names = ", ".join(list(failures)[:_NAMES_TOLD]) + (" …" if len(failures) > _NAMES_TOLD else "")
+    kind = WorkflowError if all(isinstance(error, REFUSALS) for error in failures.values()) else RuntimeError
+    return kind(f"{len(failures)} of {of} failed ({names}) as said above; the others are done")
+
+
+def _line_of(name: str, error: Exception) -> str:
+    return f"{name}: {' '.join(str(error).split()) or type(error).__name__}"

@@ -138,9 +138,11 @@ class _Out:
             raise WorkflowError("the scheduler has gone, or dropped the work; run the command again to go on")
         try:
             answer = future.result(timeout=2)
-        except TimeoutError:  # its holder was lost before it could be fetched: it is done again
-            future.add_done_callback(self._ended.put)
-            return
+        except TimeoutError as error:
+            if future.status != "error":  # its holder was lost before it could be fetched: it is done again
+                future.add_done_callback(self._ended.put)
+                return
+            answer = Failed(error), []  # the item's own, of a shared disk that did not answer
         except KilledWorker as error:  # perhaps it only waited where another one killed
             name, _ = self._names.pop(future.key)
             if name not in self._suspected:

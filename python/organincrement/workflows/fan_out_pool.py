@@ -12,7 +12,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -21,6 +23,7 @@ from organincrement.workflows.fan_out import Crew, Failed, Line, Waiting, Work, 
 _CONTEXT = multiprocessing.get_context("spawn")
 _LOOK_EVERY_S = 0.2
 _TELL_EVERY_S = 0.25
+_MOST: int = 60 if sys.platform == "win32" else sys.maxsize  # Windows waits for 63 pipes at once at most
 
 
 class NotBegun(Exception):  # noqa: N818
@@ -39,7 +42,7 @@ def in_processes(
     work: Work[Any, Any], items: Mapping[str, Any], crew: Crew, waiting: Waiting
 ) -> Iterator[tuple[str, Any]]:
     """Yields: name and result, or Failed, of every item. Raises: as `fan_out`; no process is left then."""
-    hired = min(crew.processes or 1, len(items))
+    hired = min(crew.processes or 1, len(items), _MOST)
     pool = _Pool(work=work, items=items, crew=crew, waiting=waiting, threads=max(1, threads_here() // hired))
     try:
         for _ in range(hired):
@@ -79,12 +82,15 @@ class _Pool:
         self.queue = deque(self.items)
 
     def hire(self) -> None:
-        """Start a process and give it an item."""
+        """Start a process, and give it the work and an item."""
         line, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_serve, args=(theirs, self.work, self.threads), daemon=True)
-        process.start()
-        theirs.close()  # so that its end is the end of the pipe
-        self.hands.append(_Hand(process, line))
+        process = _CONTEXT.Process(target=_serve, args=(theirs, self.threads), daemon=True)
+        with _starting():
+            process.start()
+            self.hands.append(_Hand(process, line))
+        theirs.close()  # so that its end is the end of the pipe, for whoever reads and for whoever writes
+        with suppress(OSError):  # it is lost, and the look at its pipe will find so
+            line.send(self.work)
         self._next_for(self.hands[-1])
 
     def look(self) -> Iterator[tuple[str, Any]]:
@@ -164,9 +170,30 @@ class _Pool:
             self.waiting.working(self.done, len(self.items), first.name, *first.share)
 
 
-def _serve(line: Connection, work: Work[Any, Any], threads: int) -> None:
-    """A process's life: items come in, answers go out; the end of the pipe, or of the parent, is the end."""
+@contextmanager
+def _starting() -> Iterator[None]:
+    """For the start of a process: what is written to it before it reads is short, and Ctrl-C is held back in it.
+
+    A start waits until all is written, for ever where the process is lost before it reads: the pipe takes 64 KiB, and a
+    command line may name thousands of scans. Ctrl-C is the parent's to answer; imports would tell it in tracebacks.
+    """
+    arguments, sys.argv = sys.argv, sys.argv[:1]
+    if sys.platform != "win32":
+        resource_tracker.getfd()  # the first start would start it, and let Ctrl-C through
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(line: Connection, threads: int) -> None:
+    """A process's life: the work comes in, then items, answers go out; the end of pipe or parent is the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # or what it starts could not be interrupted
     threading.Thread(target=_end_with_parent, daemon=True).start()
     do, to_parent, told_s = None, threading.Lock(), 0.0
 
@@ -180,6 +207,10 @@ def _serve(line: Connection, work: Work[Any, Any], threads: int) -> None:
             told_s = time.monotonic()
             say("within", (part, parts))
 
+    try:
+        work: Work[Any, Any] = line.recv()
+    except (EOFError, OSError):
+        return
     while True:
         try:
             item = line.recv()

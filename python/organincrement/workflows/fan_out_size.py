@@ -1,13 +1,16 @@
 """How many processes of this computer pay for a piece of work: as memory, threads and the number of items allow."""
 
+import math
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from organincrement.contract.model import ModelManifest
 from organincrement.imaging.errors import ImageError
+from organincrement.imaging.header import Header
 from organincrement.imaging.sources import open_source
 from organincrement.workflows.fan_out import Crew
 from organincrement.workflows.fan_out_pool import threads_here
@@ -19,22 +22,21 @@ _LOOKED_AT = 8  # headers are read of so many of the largest files
 _PROCESS_BYTES, _VOXEL_BYTES = 700 * 2**20, 16.0
 # the sums of all windows, and labels made of them, within `roomy_budget_bytes` each
 _VOXEL_BYTES_A_CLASS, _MOST_SUMS_BYTES = 1.5, 2 * 2**30
+_GRID_VOXEL_BYTES = 8.0  # of the network's grid, which may be much finer than the scan's
 
 
-def sized(crew: Crew, scans: Collection[Path], *, classes: int | None, device: str = "cpu") -> Crew:
+def sized(crew: Crew, scans: Collection[Path], *, model: ModelManifest | None, device: str = "cpu") -> Crew:
     """The crew with its number of processes, where that was left open.
 
-    Args: scans: image files. classes: of the model that segments them, None where they are only read.
+    Args: scans: image files. model: that segments them, None where they are only read.
     """
     if crew.scheduler is not None or crew.processes is not None:
         return crew
     at_most = min(threads_here(), len(scans) // _ITEMS_EACH)
     if at_most < 2 or _on_gpu(device):
         return replace(crew, processes=1)
-    voxels = _largest_voxels(scans)
-    sums_bytes = min((classes or 0) * _VOXEL_BYTES_A_CLASS * voxels, _MOST_SUMS_BYTES)
-    each = _PROCESS_BYTES + voxels * _VOXEL_BYTES + sums_bytes
-    fit = int(_MEMORY_SHARE * psutil.virtual_memory().available // each)
+    each_bytes = _PROCESS_BYTES + _largest_bytes(scans, model)
+    fit = int(_MEMORY_SHARE * psutil.virtual_memory().available // each_bytes)
     return replace(crew, processes=max(1, min(at_most, fit)))
 
 
@@ -47,17 +49,29 @@ def _on_gpu(device: str) -> bool:
     return device == "cuda" or torch.cuda.is_available()
 
 
-def _largest_voxels(scans: Iterable[Path]) -> int:
-    """Of the scan with the most voxels, as far as the headers of the largest files tell."""
-    largest = sorted(scans, key=_stored_bytes, reverse=True)[:_LOOKED_AT]
-    voxels = 0
-    for scan in largest:
+def _largest_bytes(scans: Collection[Path], model: ModelManifest | None) -> float:
+    """For the scan that needs the most, as far as the headers of the largest files tell."""
+    most_bytes = 0.0
+    for scan in sorted(scans, key=_stored_bytes, reverse=True)[:_LOOKED_AT]:
         try:
-            d, h, w = open_source(scan).header.shape_DHW
+            header = open_source(scan).header
         except (ImageError, OSError):
             continue  # it is refused when its turn comes
-        voxels = max(voxels, d * h * w)
-    return voxels
+        most_bytes = max(most_bytes, _bytes_for(header, model))
+    return most_bytes
+
+
+def _bytes_for(header: Header, model: ModelManifest | None) -> float:
+    voxels = math.prod(header.shape_DHW)
+    if model is None:
+        return voxels * _VOXEL_BYTES
+    # imports torch, which a check of files does without
+    from organincrement.imaging.preprocessing import canonical_grid, grid_shape
+
+    shape, spacing_mm = canonical_grid(header, model.preprocessing.orientation)
+    on_grid = math.prod(grid_shape(shape, spacing_mm, model.preprocessing))
+    sums_bytes = min(len(model.organs) * _VOXEL_BYTES_A_CLASS * voxels, _MOST_SUMS_BYTES)
+    return voxels * _VOXEL_BYTES + on_grid * _GRID_VOXEL_BYTES + sums_bytes
 
 
 def _stored_bytes(path: Path) -> int:

@@ -21,10 +21,10 @@ _LOOK_EVERY_S = 0.02
 _ENGINE = str(Path(__file__).resolve().parents[2])
 
 
-def start_detached(job: JobFolder) -> subprocess.Popen[bytes]:
+def start_detached(job: JobFolder, threads: int | None = None) -> subprocess.Popen[bytes]:
     """Run a job in a process of its own session, which outlives this one.
 
-    What it prints goes to process.log.
+    Args: threads: on how many it computes; None: as many as its environment says. What it prints goes to process.log.
     """
     folder = job.path.absolute()
     # a relative path, so that its log tells nobody's folders; -P, so that no module is looked for beside the job
@@ -38,6 +38,7 @@ def start_detached(job: JobFolder) -> subprocess.Popen[bytes]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths)),
         "PYTHONWARNINGS": "ignore",  # a library's warning names the folder that it is installed in
+        **({} if threads is None else {"OMP_NUM_THREADS": str(threads)}),
     }
     with job.log_path.open("ab") as log:
         process = subprocess.Popen(  # type: ignore[call-overload]

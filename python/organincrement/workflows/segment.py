@@ -77,23 +77,23 @@ def segment(request: SegmentRequest) -> Iterator[Path]:
             raise WorkflowError(f"{image.name}: there is no such file")
     check_exports(request.exports, {request.out / name: image for name, image in cases.items()})
     manifest, crew = read_manifest(request.model), request.crew
-    crew = sized(crew, list(cases.values()), classes=len(manifest.organs), device=request.device)
+    crew = sized(crew, list(cases.values()), model=manifest, device=request.device)
     work = _Segmenting(
         model=crew.seen(request.model), uncertainty=request.uncertainty, exports=request.exports,
         largest_component=request.largest_component, device=request.device, own_precision=request.own_precision,
     )  # fmt: skip
-    ledger = Ledger.of(request.out, work.settings(manifest_sha256(request.model)), keep=crew.is_shared)
-    items = {
-        name: _Scan(image=crew.seen(image), folder=crew.seen(request.out) / name, is_known=name in ledger.done)
-        for name, image in cases.items()
-    }
     waiting = Waiting(
         between=request.between, notice=request.notice, progress=request.progress, working=request.working
     )
-    for name, input_hash in fan_out(work, items, crew, waiting):
-        ledger.add(name, input_hash)
-        yield request.out / name
-    ledger.finish()
+    with Ledger.of(request.out, work.settings(manifest_sha256(request.model)), keep=crew.is_shared) as ledger:
+        items = {
+            name: _Scan(image=crew.seen(image), folder=crew.seen(request.out) / name, is_known=name in ledger.done)
+            for name, image in cases.items()
+        }
+        for name, input_hash in fan_out(work, items, crew, waiting):
+            ledger.add(name, input_hash)
+            yield request.out / name
+        ledger.finish()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Work for tests of fanning out: what can go wrong with an item, without a model."""
 
+import errno
 import os
 import signal
 import time
@@ -39,9 +40,13 @@ class Squaring:
     def _happen(self, fault: str, item: int, line: Line) -> None:
         tries = len(marks(self.folder, f"try-{item}"))
         if fault == "refused":
-            raise ImageError(f"scan {item}: is cut off; get it again")
+            raise ImageError(f"pt_{item}: is cut off; get it again")
         if fault == "broken" or (fault == "flaky" and tries == 1):
             raise OSError(5, "Input/output error", f"scan {item}")
+        if fault == "missing":
+            raise FileNotFoundError(2, "No such file or directory", f"scan {item}")
+        if fault == "late":
+            raise OSError(errno.ETIMEDOUT, "Connection timed out", f"scan {item}")
         if fault == "full":
             raise OSError(28, "No space left on device", f"scan {item}")
         if fault == "deadly" or (fault == "unlucky" and tries == 1):

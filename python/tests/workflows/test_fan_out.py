@@ -8,7 +8,9 @@ import numpy as np
 import psutil
 import pytest
 from fan_out_work import Squaring, marks, squares
+from tiny_models import tiny_manifest, tiny_spec
 
+from organincrement.contract.labels import LabelSpace, Organ
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.volume import Volume
 from organincrement.imaging.writing import write_nifti
@@ -52,7 +54,7 @@ def test_what_is_told_of_an_item_reaches_who_waits_and_progress_only_grows(tmp_p
 def test_an_item_that_is_refused_is_tried_once_and_raised_when_the_others_are_done(tmp_path, processes):
     notices, done = [], []
     waiting = Waiting(notice=notices.append, progress=lambda *step: done.append(step))
-    with pytest.raises(ImageError, match=r"^scan 2: is cut off; get it again$"):
+    with pytest.raises(ImageError, match=r"^pt_2: is cut off; get it again$"):
         squares(Squaring(folder=tmp_path, faults=((2, "refused"),)), range(6), Crew(processes=processes), waiting)
     assert len(done) == 6 and notices == [] and len(marks(tmp_path, "try-2")) == 1
 
@@ -60,13 +62,33 @@ def test_an_item_that_is_refused_is_tried_once_and_raised_when_the_others_are_do
 def test_several_that_fail_are_each_told_once_with_their_reason(tmp_path):
     notices = []
     faults = ((1, "refused"), (2, "broken"), (4, "refused"))
-    with pytest.raises(WorkflowError, match=r"^3 of 6 failed \((pt_\d(, )?){3}\) as said above; the others are done$"):
+    with pytest.raises(RuntimeError, match=r"^3 of 6 failed \((pt_\d(, )?){3}\) as said above; the others are done$"):
         squares(Squaring(folder=tmp_path, faults=faults), range(6), TWO, Waiting(notice=notices.append))
     assert sorted(notices) == [
-        "pt_1: scan 1: is cut off; get it again", "pt_2: [Errno 5] Input/output error: 'scan 2'",
-        "pt_4: scan 4: is cut off; get it again",
+        "pt_1: pt_1: is cut off; get it again", "pt_2: [Errno 5] Input/output error: 'scan 2'",
+        "pt_4: pt_4: is cut off; get it again",
     ]  # fmt: skip
     assert len(marks(tmp_path, "try-2")) == 3 and len(marks(tmp_path, "try-1")) == 1
+
+
+def test_several_are_refused_only_where_each_of_them_is(tmp_path):
+    with pytest.raises(WorkflowError, match=r"^2 of 3 failed"):
+        squares(Squaring(folder=tmp_path, faults=((1, "refused"), (2, "refused"))), range(3), Crew())
+    with pytest.raises(WorkflowError, match=r"^2 of 3 failed"):  # as the command line has it of one that is missing
+        squares(Squaring(folder=tmp_path, faults=((1, "refused"), (2, "missing"))), range(3), Crew())
+    with pytest.raises(RuntimeError, match=r"^2 of 3 failed"):
+        squares(Squaring(folder=tmp_path, faults=((1, "refused"), (2, "broken"))), range(3), Crew())
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_single_failure_that_does_not_say_at_what_is_told_with_its_name(tmp_path, processes):
+    notices = []
+    with pytest.raises(OSError, match="scan 1"):
+        squares(
+            Squaring(folder=tmp_path, faults=((1, "broken"),)), range(3), Crew(processes=processes, retries=0),
+            Waiting(notice=notices.append),
+        )  # fmt: skip
+    assert notices == ["pt_1: [Errno 5] Input/output error: 'scan 1'"]
 
 
 def test_a_fault_that_passes_is_not_heard_of(tmp_path):
@@ -86,13 +108,14 @@ def test_an_item_whose_process_is_killed_is_done_by_another(tmp_path):
 
 
 def test_an_item_that_kills_every_process_is_given_up_and_the_others_are_done(tmp_path):
-    done = []
+    done, notices = [], []
     with pytest.raises(WorkerLost, match="ended 3 times without an answer: killed, or out of memory"):
         squares(
             Squaring(folder=tmp_path, faults=((0, "deadly"),)), range(6), TWO,
-            Waiting(progress=lambda *step: done.append(step)),
+            Waiting(progress=lambda *step: done.append(step), notice=notices.append),
         )  # fmt: skip
     assert len(done) == 6 and len(marks(tmp_path, "try-0")) == 3
+    assert notices[-1].startswith("pt_0: the process at it ended 3 times")
 
 
 def test_a_full_disk_or_a_model_that_is_none_stops_it_all(tmp_path):
@@ -139,19 +162,41 @@ def test_an_error_that_cannot_be_handed_on_says_the_same():
     assert portable(whole) is whole
 
 
+def model_at(spacing_mm, organs=3):
+    space = LabelSpace(tuple(Organ(id=f"o{n}", name=f"o{n}", color=(n, 0, 0)) for n in range(organs)))
+    return tiny_manifest(space, tiny_spec(1 + organs), spacing_mm=spacing_mm)
+
+
 def test_processes_are_as_many_as_threads_memory_and_scans_allow(tmp_path, monkeypatch):
     scan = Volume(np.zeros((5, 6, 7), np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
     write_nifti(tmp_path / "scan.nii", scan)
     scans = [tmp_path / "scan.nii"] * 16
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     assert threads_here() == 8
-    open_ = Crew(processes=None)
-    assert sized(open_, scans, classes=4, device="cpu").processes == 4  # four scans each
-    assert sized(open_, scans[:7], classes=4, device="cpu").processes == 1
-    assert sized(Crew(processes=3), scans[:2], classes=4).processes == 3
-    assert sized(Crew(scheduler="tcp://x:1", processes=None), scans, classes=4).processes is None
+    open_, model = Crew(processes=None), model_at((1.0, 1.0, 1.0))
+    assert sized(open_, scans, model=model, device="cpu").processes == 4  # four scans each
+    assert sized(open_, scans[:7], model=model, device="cpu").processes == 1
+    assert sized(Crew(processes=3), scans[:2], model=model).processes == 3
+    assert sized(Crew(scheduler="tcp://x:1", processes=None), scans, model=model).processes is None
     memory = psutil.virtual_memory()._replace(available=3 * fan_out_size._PROCESS_BYTES / fan_out_size._MEMORY_SHARE)
     monkeypatch.setattr(fan_out_size.psutil, "virtual_memory", lambda: memory)
-    assert sized(open_, scans, classes=4, device="cpu").processes == 2  # a little more than the process itself
+    assert sized(open_, scans, model=model, device="cpu").processes == 2  # a little more than the process itself
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert sized(open_, scans, classes=4, device="cpu").processes == 1
+    assert sized(open_, scans, model=model, device="cpu").processes == 1
+
+
+def test_a_model_on_a_finer_grid_than_the_scans_makes_processes_fewer(tmp_path, monkeypatch):
+    thick = Volume(np.zeros((24, 64, 64), np.int16), (5.0, 0.8, 0.8), (0.0, 0.0, 0.0), np.eye(3))
+    write_nifti(tmp_path / "scan.nii", thick)
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    monkeypatch.setattr(fan_out_size, "_PROCESS_BYTES", 0)
+    memory = psutil.virtual_memory()._replace(available=4 * 24 * thick.array_DHW.size / fan_out_size._MEMORY_SHARE)
+    monkeypatch.setattr(fan_out_size.psutil, "virtual_memory", lambda: memory)
+    scans, open_ = [tmp_path / "scan.nii"] * 32, Crew(processes=None)
+
+    def processes(model):
+        return sized(open_, scans, model=model, device="cpu").processes
+
+    # 16 bytes a voxel; with three organs 4.5 more, and 8 for each of a grid 1/64 or 6.25 times as large
+    assert processes(None) == 6 and processes(model_at((5.0, 6.4, 6.4))) == 4
+    assert processes(model_at((0.8, 0.8, 0.8))) == 1

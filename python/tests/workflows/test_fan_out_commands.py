@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 
 import pytest
+import torch
 from compare_world import compared, plan_file
 from tiny_world import copied
 
@@ -20,6 +21,12 @@ from organincrement.workflows.fan_out import Crew, Waiting
 from organincrement.workflows.segment import SegmentRequest, segment
 
 TWO = Crew(processes=2)
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads_for_each_of_two_processes_as_here(monkeypatch):
+    """On another number of threads a convolution's last digits are others."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(2 * torch.get_num_threads()))
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +166,9 @@ def test_the_workers_of_a_cluster_segment_alike_though_one_is_killed(
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     monkeypatch.chdir(scans[0].parent)  # relative paths, which mean nothing to the workers
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
-    ) as cluster:
+        n_workers=2, threads_per_worker=torch.get_num_threads(), host="127.0.0.1", silence_logs=50,
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:  # fmt: skip
         pids = [worker.pid for worker in cluster.workers.values()]
         names = [scan.relative_to(scans[0].parent) for scan in scans]
         crew = Crew(scheduler=cluster.scheduler_address)

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from fan_out_work import Squaring, marks, squares
@@ -63,12 +64,22 @@ def test_a_worker_that_is_killed_in_the_middle_costs_no_result(tmp_path, crew):
 def test_an_item_that_always_fails_is_told_once_and_the_others_are_done(tmp_path, crew):
     steps = []
     waiting = Waiting(progress=lambda *step: steps.append(step))
-    with pytest.raises(ImageError, match=r"^scan 2: is cut off; get it again$"):
+    with pytest.raises(ImageError, match=r"^pt_2: is cut off; get it again$"):
         squares(Squaring(folder=tmp_path, faults=((2, "refused"),)), range(6), crew, waiting)
     assert [done for done, _, _ in steps] == list(range(1, 7)) and len(marks(tmp_path, "try-2")) == 1
     with pytest.raises(OSError, match="Input/output"):
         squares(Squaring(folder=tmp_path, faults=((8, "broken"),)), range(7, 10), crew)
     assert len(marks(tmp_path, "try-8")) == 1 + crew.retries
+
+
+def test_an_item_whose_disk_does_not_answer_has_failed_and_is_not_waited_for(tmp_path, crew):
+    def between():
+        assert time.monotonic() - began_s < 20, "still waiting"
+
+    began_s, work = time.monotonic(), Squaring(folder=tmp_path, faults=((1, "late"),))
+    with pytest.raises(TimeoutError, match="Connection timed out: 'scan 1'"):
+        squares(work, range(3), replace(crew, retries=1), Waiting(between=between))
+    assert len(marks(tmp_path, "try-1")) == 2
 
 
 def test_a_fault_that_passes_and_a_notice_from_afar(tmp_path, crew):
