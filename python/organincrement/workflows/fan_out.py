@@ -165,10 +165,10 @@ def _tell_of(failures: Mapping[str, Exception], notice: Callable[[str], None]) -
 
 
 def _told_at_the_end(failures: Mapping[str, Exception], of: int, notice: Callable[[str], None]) -> Exception:
-    """The error to raise; where it is the one failure's own, and does not say at what, that has been told."""
+    """The error to raise; where it is one of several items' own, and does not say which one's, that has been told."""
     if len(failures) == 1:
         name, error = next(iter(failures.items()))
-        if name not in str(error):
+        if of > 1 and name not in str(error):
             notice(_line_of(name, error))
         return error
     names = ", ".join(list(failures)[:_NAMES_TOLD]) + (" …" if len(failures) > _NAMES_TOLD else "")

@@ -115,7 +115,8 @@ def test_an_item_that_kills_every_worker_is_given_up_and_no_other_is_blamed(tmp_
     waiting = Waiting(progress=lambda *step: done.append(step[2]))
     with pytest.raises(WorkerLost, match="ended 4 times without an answer"):
         squares(Squaring(folder=tmp_path, faults=((0, "deadly"),)), range(6), crew, waiting)
-    assert done[-1] == "pt_0" and sorted(done) == list(ALL) and len(marks(tmp_path, "try-0")) == 4
+    # an item that waited where this one killed is tried alone, too, before or after it
+    assert sorted(done) == list(ALL) and len(marks(tmp_path, "try-0")) == 4
 
 
 def test_a_scheduler_that_goes_away_is_told_in_a_line(tmp_path):
