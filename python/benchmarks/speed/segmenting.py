@@ -187,19 +187,7 @@ def _stock(options: Options) -> Table | str:
             check=True, capture_output=True,
         )  # fmt: skip
         for image in sorted(images.glob("*.nii.gz"))[: 1 if options.quick else 6]:
-            name = image.name.removesuffix(".nii.gz")
-            own, fastest = (
-                in_a_process(
-                    world.real_scan, threads=1, package=str(package), image=str(image), out=f"{folder}/{name}-{is_own}",
-                    own_precision=is_own,
-                ).answer
-                for is_own in (True, False)
-            )  # fmt: skip
-            done = subprocess.run(
-                [_STOCK_PYTHON, Path(__file__).with_name("segmenting_stock.py"), teacher, image, Path(folder) / name],
-                env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True, encoding="utf-8",
-            )  # fmt: skip
-            rows.append(_compared(image, Path(folder) / f"{name}.nii.gz", done.stdout, own, fastest))
+            rows.append(_compared(image, teacher, package, Path(folder)))
     ratios = [round(statistics.median(float(row[place] or 0) for row in rows), 2) for place in (3, 6)]
     apart = statistics.mean(float(row[8] or 0) - float(row[7] or 0) for row in rows)
     columns = [
@@ -215,11 +203,23 @@ def _stock(options: Options) -> Table | str:
     )  # fmt: skip
 
 
-def _compared(image: Path, stock: Path, said: str, own: dict[str, Any], fastest: dict[str, Any]) -> list[Cell]:
-    truth, theirs = image.parents[1] / "labels" / image.name, json.loads(said.splitlines()[-1])["cpu_s"]
+def _compared(image: Path, teacher: Path, package: Path, folder: Path) -> list[Cell]:
+    name, truth = image.name.removesuffix(".nii.gz"), image.parents[1] / "labels" / image.name
+    own, fastest = (
+        in_a_process(
+            world.real_scan, threads=1, package=str(package), image=str(image), out=f"{folder}/{name}-{is_own}",
+            own_precision=is_own,
+        ).answer
+        for is_own in (True, False)
+    )  # fmt: skip
+    done = subprocess.run(
+        [_STOCK_PYTHON, Path(__file__).with_name("segmenting_stock.py"), teacher, image, folder / name],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    stock, theirs = folder / f"{name}.nii.gz", json.loads(done.stdout.splitlines()[-1])["cpu_s"]
     against = [statistics.mean(world.dice(truth, labels)[:_KNOWN]) for labels in (stock, Path(fastest["labels"]))]
     return [
-        stock.name.removesuffix(".nii.gz"), theirs, own["cpu_s"], theirs / own["cpu_s"],
+        name, theirs, own["cpu_s"], theirs / own["cpu_s"],
         f"{min(world.dice(stock, Path(own['labels']))):.5f}", fastest["cpu_s"], theirs / fastest["cpu_s"],
         *(f"{value:.4f}" for value in against),
     ]  # fmt: skip

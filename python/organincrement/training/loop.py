@@ -91,16 +91,12 @@ class Trainer:
             plan=plan, method=method, annotated=annotated, exemplars=exemplars, hardware=hardware, scaler=self.scaler,
             group=group,
         )  # fmt: skip
+        self._planned_part = -(-plan.training.batch // plan.training.accumulation)
         self.progress = Progress(micro_batch=self._planned_part)
         self._start_optimizer()
         self._start_draws()
         self._plan_sha256 = hashlib.sha256(codec.dumps(plan).encode()).hexdigest()
         self._last_saved_s = time.monotonic()
-
-    @property
-    def _planned_part(self) -> int:
-        """How many patches a part of a batch has."""
-        return -(-self.plan.training.batch // self.plan.training.accumulation)
 
     @property
     def network(self) -> nn.Module:

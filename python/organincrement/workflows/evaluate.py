@@ -50,8 +50,7 @@ def evaluate(
     """
     manifest, dataset = read_manifest(model_path), DatasetFolder.open(dataset_path)
     labelled = {case.id: case for case in _labelled_cases(dataset, manifest)}
-    scans = [dataset.image_path(case) for case in labelled.values()]
-    crew = sized(crew, scans, model=manifest, device=device)
+    crew = sized(crew, [dataset.image_path(case) for case in labelled.values()], model=manifest, device=device)
     model, data = crew.seen(model_path), crew.seen(dataset_path)
     work = _Evaluating(model=model, dataset=data, largest_component=largest_component, device=device)
     settings = {

@@ -26,20 +26,19 @@ def fitted_plan(
     """The plan with its estimate, its accumulation raised or its device changed to what memory allows.
 
     Args: sizes: of each case of the setup. notice: told of every change, in a line. clock: seconds to estimate in.
-    Raises: PlanningError where one patch does not fit into main memory, or there is no room to try.
+    Raises: PlanningError where one patch does not fit into main memory, or nothing can be tried.
     """
     plan = setup.plan
     while True:
         try:
-            rehearsal = rehearse(setup, plan, hardware, sizes, clock)
-            return replace(plan, estimate=estimate(rehearsal.work, rehearsal.costs, hardware.description))
+            found = rehearse(setup, plan, hardware, sizes, clock)
+            return replace(plan, estimate=estimate(found.work, found.costs, hardware.description))
         except Diverged as error:
             raise PlanningError(f"a step on trial failed: {error}") from error
         except (RuntimeError, MemoryError, OSError) as error:
             if isinstance(error, DiskFull) or is_disk_full(error):
                 raise PlanningError(_NO_ROOM) from error
-            whose = whose_memory(error)
-            if whose is None:
+            if (whose := whose_memory(error)) is None:
                 raise
         free_gpu_memory()  # after the error is gone, and with it the tensors that it held
         part = _part(plan)
