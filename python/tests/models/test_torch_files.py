@@ -12,7 +12,7 @@ import torch
 from organincrement.models.errors import ModelError
 from organincrement.models.torch_file import LazyTensor, read_safetensors, read_torch_file, write_torch_file
 
-_TEACHER = Path("/work/shared/teachers/nnunet_v2_headneck/fold_all/checkpoint_final.pth")
+_TEACHER = Path(__file__).resolve().parents[4] / "shared/teachers/nnunet_v2_headneck/fold_all/checkpoint_final.pth"
 
 
 def _count_same(found: Any, wanted: Any) -> int:
