@@ -10,6 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from organincrement.contract.plan import DEVICES
+from organincrement.networks.heap import keep_freed_memory
 
 _PRECISIONS = ("auto", "bf16", "fp16", "fp32", "fp64")
 
@@ -40,6 +41,11 @@ class Hardware:
         if self.precision == "fp64":
             return _AllDouble()
         return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+
+    def keep_memory(self) -> None:
+        """On a CPU the memory of one pass of a network is kept for the next (networks/heap.py)."""
+        if self.device.type == "cpu":
+            keep_freed_memory()
 
     def adopt(self, network: nn.Module) -> None:
         """Give a network's weights their type; it then takes images of any type."""

@@ -28,5 +28,6 @@ class DiskFull(RuntimeError):  # noqa: N818
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether the system refused to write for want of room."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Whether something could not be written for want of room."""
+    of_system = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return of_system or isinstance(error, DiskFull)

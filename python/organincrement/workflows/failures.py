@@ -46,7 +46,7 @@ def failure_of(error: BaseException, names: Sequence[Path] = ()) -> Failure:
         return Failure(
             code="bad_input", message=message, what_to_do="Make the folder readable and writable, then resume the job."
         )
-    if isinstance(error, DiskFull) or is_disk_full(error):
+    if is_disk_full(error):
         said = message if isinstance(error, DiskFull) else "the disk is full"
         return Failure(code="disk_full", message=said, what_to_do="Free space, then resume the job.")
     if isinstance(error, Diverged):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from organincrement.models.package import LoadedModel
-from organincrement.networks.heap import keep_freed_memory
 from organincrement.planning.teacher_view import Asked
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.workflows.errors import WorkflowError
@@ -15,8 +14,7 @@ from organincrement.workflows.failures import without_places
 def hardware_for_scans(device: str) -> Hardware:
     """The device asked for; on a CPU the memory of one window is kept for the next. Raises: DeviceError."""
     hardware = resolve_hardware(device, "auto")
-    if hardware.device.type == "cpu":
-        keep_freed_memory()
+    hardware.keep_memory()
     return hardware
 
 

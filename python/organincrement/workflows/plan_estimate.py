@@ -9,7 +9,7 @@ from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.planning.errors import PlanningError
 from organincrement.planning.estimate import CaseSize, estimate
 from organincrement.training.device import Hardware, resolve_hardware
-from organincrement.training.signals import DiskFull, Diverged, is_disk_full
+from organincrement.training.signals import Diverged, is_disk_full
 from organincrement.workflows.plan_rehearsal import rehearse
 from organincrement.workflows.setup import Setup
 
@@ -36,7 +36,7 @@ def fitted_plan(
         except Diverged as error:
             raise PlanningError(f"a step on trial failed: {error}") from error
         except (RuntimeError, MemoryError, OSError) as error:
-            if isinstance(error, DiskFull) or is_disk_full(error):
+            if is_disk_full(error):
                 raise PlanningError(_NO_ROOM) from error
             if (whose := whose_memory(error)) is None:
                 raise

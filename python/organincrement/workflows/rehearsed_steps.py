@@ -12,7 +12,6 @@ from organincrement.contract.events import EventWriter
 from organincrement.contract.job import JobFolder
 from organincrement.contract.plan import Plan
 from organincrement.imaging.patches import PatchSampler
-from organincrement.networks.heap import keep_freed_memory
 from organincrement.planning.high_water import resident_bytes
 from organincrement.training.batches import BatchSource
 from organincrement.training.device import Hardware, ram_bytes
@@ -100,8 +99,7 @@ def rehearsed_steps(
     loss is no number.
     """
     started = clock()
-    if hardware.device.type == "cpu":
-        keep_freed_memory()  # as the job does
+    hardware.keep_memory()  # as the job does
     method = setup.method(hardware.device)
     names = [phase.name for phase in method.phases()]
     short = _shortened(plan, len(names))

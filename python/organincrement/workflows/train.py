@@ -18,7 +18,6 @@ from organincrement.contract.plan import Plan, moved_plan
 from organincrement.imaging.cache import CachedCase
 from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.methods.protocol import Product
-from organincrement.networks.heap import keep_freed_memory
 from organincrement.training.checkpoint import load_best, newest_step
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.training.distributed import ALONE, Group, ProcessLost
@@ -122,7 +121,7 @@ def _run_and_say(job: JobFolder, events: EventWriter, group: Group) -> str:
         events.write("warned", code="process_lost", message=str(error))
         raise
     except Exception as error:
-        if isinstance(error, DiskFull) or is_disk_full(error):
+        if is_disk_full(error):
             pause_for_room(job, events, error)
             return "paused"
         fail(job, events, error)
@@ -159,8 +158,7 @@ def _run(
     job: JobFolder, events: EventWriter | Unheard, hardware: Hardware, started_s: float, group: Group = ALONE
 ) -> None:
     plan = job.plan()
-    if hardware.device.type == "cpu":
-        keep_freed_memory()
+    hardware.keep_memory()
     _refuse_changed_inputs(plan, job.plan_path)
     setup = set_up(plan, job.plan_path)
     check_flags = _flag_check(job)
