@@ -32,7 +32,7 @@ from organincrement.networks.sizing import LADDER, unet_spec
 from organincrement.workflows.fan_out import Crew, Line, Waiting, fan_out
 from organincrement.workflows.fan_out_ledger import Ledger
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
-from organincrement.workflows.same_scan import likeness, scan_print
+from organincrement.workflows.same_scan import ScanPrint, likeness, scan_print
 
 _ITEMS = 200
 
@@ -74,7 +74,6 @@ def measured(scan: Path, labels: Path, organs: int) -> Units:
         ledger_s = _wall_s(lambda: [ledger.add(f"pt_{i}", "0" * 64) for i in range(_ITEMS)]) / _ITEMS
         ledger_bytes = (folder / ".unfinished" / "done.jsonl").stat().st_size / _ITEMS
     prints = [scan_print(image), scan_print(image.with_array(image.array_DHW[::-1].copy()))]
-    lattices = [lattice for lattice in prints[0].lattices if lattice is not None]
     parameters, flops = _size_of_a_pass(organs)
     return Units(
         read_s=seconds_of(lambda: read_image(scan)) / voxels,
@@ -84,7 +83,7 @@ def measured(scan: Path, labels: Path, organs: int) -> Units:
         evaluate_s=_evaluating_s(truth, space) / (voxels * len(space)),
         print_s=seconds_of(lambda: scan_print(image)) / voxels,
         pair_s=seconds_of(lambda: [likeness(*prints) for _ in range(200)]) / 200,
-        print_bytes=sum(lattice.detail_DHW.nbytes + lattice.known_DHW.nbytes for lattice in lattices),
+        print_bytes=_bytes_of(prints[0]),
         scan_bytes=scan.stat().st_size / voxels,
         result_bytes=results / voxels,
         cache_bytes=cached / voxels,
@@ -96,6 +95,10 @@ def measured(scan: Path, labels: Path, organs: int) -> Units:
         patch_flops=flops,
         patch=LADDER[3].patch[0],
     )
+
+
+def _bytes_of(own: ScanPrint) -> int:
+    return sum(one.detail_DHW.nbytes + one.known_DHW.nbytes for one in own.lattices if one is not None)
 
 
 def _size_of_a_pass(organs: int) -> tuple[int, int]:

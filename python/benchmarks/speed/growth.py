@@ -11,6 +11,7 @@ import matplotlib
 
 from benchmarks.decoders import segmenting as by_decoders
 from benchmarks.speed import growth_world as world
+from benchmarks.speed.guidance_world import guided_step
 from benchmarks.speed.part import FOLDER, Cell, Options, Part, Table
 from benchmarks.speed.timing import in_a_process
 
@@ -93,7 +94,7 @@ def _curves(imports: float) -> list[Curve]:
         found = by_decoders(count)
         return found["seconds"], found["mib"]
 
-    segment, step = alone(world.segment_scan), alone(world.guided_step)
+    segment, step = alone(world.segment_scan), alone(guided_step)
     plain: list[tuple[str, str, tuple[int, ...], Callable[..., tuple[float, float]], str]] = [
         ("segment, 8 classes", "planes of 96 x 96", (48, 96, 192, 384), lambda n: segment(planes=n, classes=8), ""),
         ("segment, 96 planes", "classes", (15, 30, 60, 120), lambda n: segment(planes=96, classes=n), ""),

@@ -1,4 +1,4 @@
-"""What the part on growth runs, each size in a process of its own: segmenting, steps, cases, choices, processes."""
+"""What the part on growth runs, each size in a process of its own: segmenting, cases, choices, processes."""
 
 import subprocess
 import sys
@@ -12,18 +12,9 @@ import torch
 
 from benchmarks.speed import segmenting_world
 from benchmarks.speed.data_world import phantom_dataset, plan_for, prepare
-from benchmarks.speed.guidance_world import BATCH
-from organincrement.contract.labels import LabelSpace, LabelTransition, Organ
-from organincrement.contract.organs import organ_from_name
 from organincrement.imaging.volume import Volume
 from organincrement.inference.predict import PredictionSettings, predict_volume
-from organincrement.methods.bla_uag import BlaUag
-from organincrement.methods.protocol import Batch, MethodInputs, configure
-from organincrement.methods.teacher import FrozenTeacher
 from organincrement.models.package import Provenance, save_package
-from organincrement.networks.build import build_network
-from organincrement.networks.heap import keep_freed_memory
-from organincrement.networks.sizing import Size, unet_spec
 from organincrement.replay.facility_location import choose_facilities, covered_sample
 from organincrement.replay.similarity import CosineSimilarity
 from organincrement.workflows.check_dataset import check
@@ -46,37 +37,6 @@ def segment_scan(planes: int, classes: int) -> float:
     with torch.inference_mode():
         predict_volume(network, manifest, image.with_array(np.float32(image.array_DHW)), segmenting_world.CPU, settings)
     return time.process_time() - started
-
-
-def guided_step(patch: list[int], organs: int, perturbations: int) -> float:
-    """Loss and gradient of BLA + UAG with a thin network. Returns: CPU seconds, the median of three."""
-    keep_freed_memory()
-    torch.manual_seed(0)
-    spec = unet_spec(Size(features=(8, 16, 32), blocks=(1, 1, 1), patch=(32, 32, 32)), 1, 1 + organs)
-    old = LabelSpace(tuple(Organ(id=f"organ_{i}", name=f"organ {i}", color=(9, 9, 9)) for i in range(organs)))
-    transition = LabelTransition(old, LabelSpace((organ_from_name("pancreas"),)), {})
-    teacher = FrozenTeacher(
-        build_network(spec.kind, spec.args), spec, channel_of=tuple(range(1 + organs)), old_count=organs
-    )
-    method = BlaUag(
-        MethodInputs(
-            transition=transition, teachers=[teacher],
-            config=configure(BlaUag.Config, {"perturbations": perturbations}), device=torch.device("cpu"),
-            network=spec.with_outputs(2 + organs),
-        )
-    )  # fmt: skip
-    generator = torch.Generator().manual_seed(1)
-    batch = Batch(
-        image_BCDHW=torch.randn(BATCH, 1, *patch, generator=generator),
-        labels_BDHW=torch.randint(0, 2, (BATCH, *patch), generator=generator),
-        annotated_BL=torch.ones(BATCH, 1, dtype=torch.bool), case_ids=("a", "b"), generator=generator,
-    )  # fmt: skip
-    student, seconds = method.build_student().train(), []
-    for _ in range(4):
-        started = time.process_time()
-        method.loss(student, batch).total.backward()
-        seconds.append(time.process_time() - started)
-    return float(np.median(seconds[1:]))
 
 
 def prepare_cases(cases: int) -> float:

@@ -5,6 +5,7 @@ So a resumed run sees the patches it would have seen, and no generator's state n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class PatchSampler:
     Args: foreground: how many patches of a batch are centred (with jitter) on a voxel of an organ drawn evenly.
         fill: the normalised image value beyond the case. exemplars: old images that are replayed: a batch is all of
         these or all of `cases`, evenly interleaved in proportion to the sets' sizes in slabs one patch thick.
+        replay_at_most: the largest share of batches that the exemplars may have.
     """
 
     cases: Sequence[CachedCase]
@@ -43,6 +45,7 @@ class PatchSampler:
     seed: int
     fill: float
     exemplars: Sequence[CachedCase] = ()
+    replay_at_most: float = 1.0
 
     def draw(self, step: int) -> list[Patch]:
         """The mini-batch of a step."""
@@ -64,7 +67,10 @@ class PatchSampler:
     def _replayed(self, steps: int) -> int:
         """How many of the first steps draw from the exemplars."""
         new, old = (sum(-(-case.shape[0] // self.patch[0]) for case in each) for each in (self.cases, self.exemplars))
-        return (steps * old + seed_of(self.seed, 4) % (new + old)) // (new + old)
+        share, of = old, new + old
+        if share > self.replay_at_most * of:
+            share, of = Fraction(self.replay_at_most).limit_denominator(1000).as_integer_ratio()
+        return (steps * share + seed_of(self.seed, 4) % of) // of
 
     def _one(self, case: CachedCase, rng: np.random.Generator, on_organ: bool) -> Patch:
         start = self._start(case, rng, on_organ)

@@ -42,7 +42,7 @@ from organincrement.methods.protocol import (
     Preset,
     setting,
 )  # fmt: skip
-from organincrement.methods.recipes import FROM_TEACHER, PAPER_DECODER, PAPER_TARGETS
+from organincrement.methods.recipes import FROM_PART_OF_TEACHER, PAPER_DECODER, PAPER_TARGETS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class ContinualSegment(AddsDecoder):
     needs: ClassVar[Needs] = Needs(teachers="one")
     Config: ClassVar[type] = ContinualSegmentConfig
     presets: ClassVar[dict[str, Preset]] = {
-        "practical": Preset(recipe=FROM_TEACHER),
+        "practical": Preset(recipe=FROM_PART_OF_TEACHER),
         "paper": Preset(
             recipe=PAPER_DECODER, note="all targets; the length is ours",
             settings={"start": "fresh", "rewind": True, "window": 10, "retraining": 1.0, "targets": PAPER_TARGETS},

@@ -27,16 +27,12 @@ Exemplars are images of patients: they stay in a vault on this computer, and no 
 
 from typing import ClassVar
 
-from organincrement.methods.incremental_heads import HEADS_PRESETS, OZDEMIR, IncrementalHeads
-from organincrement.methods.protocol import Citation, Needs, Preset
+from organincrement.methods.exemplar_heads import ExemplarHeads
 
 
-class CoRiSeg(IncrementalHeads):
+class CoRiSeg(ExemplarHeads):
     """Distillation on the new images and on exemplars of the old."""
 
     name: ClassVar[str] = "coriseg"
     title: ClassVar[str] = "CoRiSeg: LwfSeg with exemplars by content"
     summary: ClassVar[str] = "LwfSeg that also replays old images, chosen by how much they look like all others."
-    paper: ClassVar[Citation] = OZDEMIR
-    needs: ClassVar[Needs] = Needs(teachers="one", exemplars=True)
-    presets: ClassVar[dict[str, Preset]] = HEADS_PRESETS

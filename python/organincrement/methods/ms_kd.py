@@ -33,7 +33,7 @@ from organincrement.losses.overlap import soft_dice_of
 from organincrement.methods.many_teachers import Opinion, check_teachers, mean_organs, opinion_of
 from organincrement.methods.partly_labelled import new_organ_terms
 from organincrement.methods.protocol import Batch, Citation, ContinualMethod, LossTerms, Needs, Preset, setting
-from organincrement.methods.recipes import FROM_ONE_OF_MANY, PAPER_MSKD, PAPER_MSKD_NOTE
+from organincrement.methods.recipes import FROM_PART_OF_TEACHER, PAPER_MSKD, PAPER_MSKD_NOTE
 from organincrement.methods.student import fresh_student, new_organ_prior, student_from_first_of_many
 from organincrement.networks.sizing import NetworkSpec
 from organincrement.networks.stages import StageFeatures
@@ -68,7 +68,7 @@ class MsKd(ContinualMethod):
     needs: ClassVar[Needs] = Needs(teachers="many", labels="student", partial=True, unlabelled=True)
     Config: ClassVar[type] = MsKdConfig
     presets: ClassVar[dict[str, Preset]] = {
-        "practical": Preset(recipe=FROM_ONE_OF_MANY),
+        "practical": Preset(recipe=FROM_PART_OF_TEACHER),
         "paper": Preset(recipe=PAPER_MSKD, settings={"organ_dice_weight": 0.0, "start": "fresh"}, note=PAPER_MSKD_NOTE),
     }
 

@@ -41,9 +41,9 @@ FROM_TEACHER = Recipe(
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 20}, ema=0.99,
 )  # fmt: skip
 
-# all organs but those of one teacher are new to the weights that one has: of four on headneck the last was not found in
-# 400 steps
-FROM_ONE_OF_MANY = replace(FROM_TEACHER, steps=1200)
+# where less than the teacher's whole network goes on: with the weights of one of several teachers 400 steps did not
+# find the last of headneck's organs; a new decoder on a frozen encoder has half of them before it is pruned
+FROM_PART_OF_TEACHER = replace(FROM_TEACHER, steps=1200)
 
 # arXiv 2302.00162, a later version: shares of a decoder's weights that are pruned, one after another
 PAPER_TARGETS = (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.998)

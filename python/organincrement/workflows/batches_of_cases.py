@@ -27,6 +27,7 @@ def batches(setup: Setup, training: Sequence[CachedCase], exemplars: Sequence[Ca
         seed=plan.seed,
         fill=fill,
         exemplars=exemplars,
+        replay_at_most=float(getattr(setup.config, "replay_at_most", 1.0)),
     )
     # the augmentation mirrors the last axis, which runs from right to left unless the model turns its axes
     turned = tuple(setup.preprocessing.axis_order) != (0, 1, 2)

@@ -35,6 +35,13 @@ def test_every_batch_is_pure_and_kinds_come_in_proportion_to_the_slabs(sets):
     assert longest <= 2  # evenly interleaved
 
 
+@pytest.mark.parametrize(("most", "replayed"), [(0.32, 32), (0.25, 25), (0.0, 0), (0.5, 40), (1.0, 40)])
+def test_exemplars_have_no_larger_share_of_the_batches_than_allowed(sets, most, replayed):
+    kinds = "".join(ids(sampler(*sets, replay_at_most=most).draw(step))[0][0] for step in range(100))
+    assert kinds.count("e") == replayed
+    assert max(len(run) for run in kinds.split("n")) <= 2  # evenly interleaved
+
+
 def test_each_case_of_both_sets_is_seen_equally_often(sets):
     seen = Counter(name for step in range(100) for name in ids(sampler(*sets).draw(step)))
     assert {seen[f"n{i}"] for i in range(2)} == {60} and {seen[f"e{i}"] for i in range(4)} == {20}
