@@ -210,9 +210,6 @@ HEADNECK_RUNS: dict[str, Run] = {
         "mandible of site B", "coriseg", "site_b", teachers=("hn-teacher",), exemplars="hn-coriseg"
     ),
     "hn-continual-segment": _headneck("mandible of site B", "continual-segment", "site_b", teachers=("hn-teacher",)),
-    "hn-cs-no-pruning": _headneck(
-        "mandible of site B, no pruning", "continual-segment", "site_b", teachers=("hn-teacher",), overrides=_WITHOUT
-    ),
     **{
         f"hn-{part}": _headneck("a third of site A", "supervised", part, overrides={**_HN_SIZE, "training.steps": 1000})
         for part in HEADNECK_PARTS

@@ -21,7 +21,9 @@ def add_to(commands: Commands) -> None:
         "paired by case. Run it again to go on where it stopped.",
     )  # fmt: skip
     compare.add_argument("plans", type=Path, nargs="+", metavar="PLAN", help="told apart by their file names")
-    compare.add_argument("--dataset", type=Path, required=True, metavar="TEST", help="labelled, seen by no plan")
+    compare.add_argument(
+        "--dataset", type=Path, required=True, metavar="TEST", help="labelled; scans that a plan trains on are named"
+    )
     compare.add_argument("--out", type=Path, required=True, metavar="DIR")
     compare.add_argument("--seeds", type=int, nargs="+", default=[], metavar="N", help="default: each plan's own")
     compare.add_argument("--teacher-row", action="store_true", help="the teachers in comparison.json and .csv as well")
@@ -46,8 +48,8 @@ def _add_merge(commands: Commands) -> None:
     merge.add_argument("--image", type=Path, metavar="SCAN", help="what the models segment")
     merge.add_argument(
         "--uncertainty", nargs="+", default=[], metavar="FILE",
-        help="a map in per cent for each segmentation, or 'none' (default: the one beside it); with --model: "
-        "none, entropy (default) or perturbation",
+        help="a map in per cent for each segmentation, or 'none' (default: the one beside it); one without a map is "
+        "certain of all it claims; with --model: none, entropy (default) or perturbation",
     )  # fmt: skip
     merge.add_argument(
         "--order", type=int, nargs="+", default=[], metavar="N",
@@ -107,7 +109,7 @@ def _models_request(options: argparse.Namespace, counter: Any) -> Any:
     from organincrement.workflows.merge_models import MergeModelsRequest
 
     if not (options.model and options.image) or options.segmentations:
-        raise ValueError("--model goes with --image, and with no segmentation")
+        raise ValueError("--model segments the scan of --image: give both, and no segmentations")
     kinds = options.uncertainty or ["entropy"]
     if len(kinds) > 1 or kinds[0] not in _KINDS:
         raise ValueError(f"--uncertainty: with --model, give one of {', '.join(_KINDS)}")
@@ -125,7 +127,9 @@ def _request(options: argparse.Namespace, counter: Any) -> Any:
     from organincrement.workflows.merge import MergeRequest
     from organincrement.workflows.merge_inputs import MergeInput
 
-    maps = options.uncertainty or [""] * len(options.segmentations)
+    maps = options.uncertainty or [""]
+    if maps in ([""], ["none"]):
+        maps = maps * len(options.segmentations)
     if len(maps) != len(options.segmentations):
         raise ValueError(f"--uncertainty: give {len(options.segmentations)}, one for each segmentation, or 'none'")
     inputs = []

@@ -107,16 +107,18 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _methods(options: argparse.Namespace) -> None:
-    from organincrement.workflows.describe_methods import describe_methods
+    from organincrement.workflows.describe_methods import describe_methods, needed
 
     described = describe_methods()
     if options.json:
         print(json.dumps(described, indent=2))
         return
     for method in described:
-        print(f"{method['name']:14s} {method['summary']}")
+        print(f"{method['name']:18s} {method['summary']}")
+        print(f"    needs: {needed(method)}")
         for setting in method["settings"]:
             print(f"    {setting['name']:22s} {setting['default']!s:14s} {setting['help']}")
+    print("every method also takes training.steps, training.batch, ...: docs/methods/, or this command with --json")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
@@ -152,7 +154,8 @@ def _plan(options: argparse.Namespace) -> None:
     plan = make_plan(request)
     e = plan.estimate
     held = len(plan.validation.cases)
-    print(f"{options.out}: {plan.method} ({plan.preset}), {plan.training.steps} steps, validation on {held} cases")
+    on = f"{held} case" if held == 1 else f"{held} cases"
+    print(f"{options.out}: {plan.method} ({plan.preset}), {plan.training.steps} steps, validation on {on}")
     needs = [f"about {duration(e.seconds or 0)} on {e.measured_on}", f"{(e.ram_bytes or 0) / 2**30:.1f} GiB of memory"]
     if e.gpu_bytes:
         needs.append(f"{e.gpu_bytes / 2**30:.1f} GiB of GPU memory")
@@ -244,11 +247,13 @@ def _pause(options: argparse.Namespace) -> None:
 
 def _resume(options: argparse.Namespace) -> None:
     from organincrement.contract.job import JobFolder
+    from organincrement.training.checkpoint import newest_step
     from organincrement.workflows.jobs import resume, start_detached
 
     job = JobFolder.open(options.job)
     resume(job)
-    print(f"{options.job}: goes on as process {start_detached(job).pid}")
+    step = newest_step(job.checkpoint_path) or 0
+    print(f"{options.job}: goes on at step {step} as process {start_detached(job).pid}")
 
 
 def _cancel(options: argparse.Namespace) -> None:

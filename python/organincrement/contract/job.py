@@ -1,7 +1,7 @@
 """A job folder: the plan, its flags, its process, its events, and the state that follows from them."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ State = Literal[
     "created", "running", "pausing", "paused", "cancelling", "cancelled", "finished", "failed", "interrupted"
 ]
 MOST_WARNINGS = 50  # the last ones: a job of days must not fill the memory of whoever watches it
+CACHE = "cache"  # the folder with copies of patients' scans
 STATE_EVENTS = ("started", "paused", "cancelled", "finished", "failed")
 
 
@@ -62,7 +63,7 @@ class JobStatus:
     def message(self) -> str:
         """Why the job failed and what to do, or else its last warning; empty when there is nothing to say."""
         if self.failure:
-            return f"{self.failure.message} {self.failure.what_to_do}"
+            return f"{self.failure.message.rstrip('.')}. {self.failure.what_to_do}"
         return self.warnings[-1] if self.warnings else ""
 
 
@@ -73,6 +74,7 @@ class JobFolder:
         self.path = path
         self.plan_path = path / "plan.json"
         self.process_path = path / "process.json"
+        self.starting_path = path / "starting.json"
         self.events_path = path / "events.jsonl"
         self.log_path = path / "process.log"
         self.reads_log = path / "reads.log"
@@ -137,6 +139,10 @@ class JobFolder:
         """The writer, living or not; None when no process holds the job."""
         return read_record(self.process_path)
 
+    def starting(self) -> ProcessRecord | None:
+        """The process that was started to be the writer, living or not; None where it has become that, or none was."""
+        return read_record(self.starting_path)
+
     def status(self) -> JobStatus:
         """The job's state and progress; call it as often as you like, it reads only what is new.
 
@@ -173,9 +179,13 @@ class JobFolder:
         return self._tail.offset
 
 
-def claim_writer(job: JobFolder) -> AbstractContextManager[ProcessRecord]:
+@contextmanager
+def claim_writer(job: JobFolder) -> Iterator[ProcessRecord]:
     """Be the job's one writer for a `with` block; raises ContractError while another one lives."""
-    return claimed(job.process_path)
+    with claimed(job.process_path) as record:
+        with suppress(OSError):  # on Windows while somebody reads it; it names this process
+            job.starting_path.unlink(missing_ok=True)
+        yield record
 
 
 def derive_state(state_event: str | None, *, alive: bool, pause: bool, cancel: bool) -> State:

@@ -44,15 +44,26 @@ class Organ:
             raise ContractError(f"{self.id}: an anomaly names its host organ and an organ has none; correct `host`")
 
     def same_as(self, other: "Organ") -> bool:
-        """True when type and modifier are the same, else when the id is.
+        """True when type and modifier are the same, else when the id is and nothing tells the two apart.
 
         Anomalies must also share their host: tumours of the liver and of the kidney have one type code.
         """
         if self.id == other.id:
-            return True
+            return not self.apart_from(other)
         if self.type is None or other.type is None or not self.type.same_as(other.type):
             return False
         return (_value(self.modifier), self.kind, self.host) == (_value(other.modifier), other.kind, other.host)
+
+    def apart_from(self, other: "Organ") -> str:
+        """What makes two of one id two organs, as "is left here and right there"; empty where nothing does.
+
+        Only what both say counts: one without a side, or without a host, may be either.
+        """
+        if self.modifier and other.modifier and _differ(self.modifier, other.modifier):
+            return f"is {_word(self.modifier)} here and {_word(other.modifier)} there"
+        if self.host and other.host and self.host != other.host:
+            return f"lies in {self.host!r} here and in {other.host!r} there"
+        return ""
 
     @property
     def has_laterality(self) -> bool:
@@ -62,6 +73,24 @@ class Organ:
 
 def _value(code: Code | None) -> tuple[str, str] | None:
     return None if code is None else (code.scheme, code.value)
+
+
+def _differ(a: Code, b: Code) -> bool:
+    """True for different codes of one scheme; of two schemes only sides can be told apart, by their words."""
+    return not a.same_as(b) if a.scheme == b.scheme else {_word(a), _word(b)} == {"left", "right"}
+
+
+def _word(code: Code) -> str:
+    word = code.meaning.strip().lower()
+    return word if word in ("left", "right") else repr(code.meaning[:40])
+
+
+def _check_one(first: Organ, second: Organ) -> None:
+    """Refuse two organs under one id."""
+    if first.id == second.id and (difference := first.apart_from(second)):
+        raise ContractError(
+            f"organ {first.id!r} {difference}; they are two: rename one of them, or correct the one that is wrong"
+        )
 
 
 def check_id(text: str) -> None:
@@ -86,6 +115,7 @@ class LabelSpace:
         object.__setattr__(self, "organs", tuple(self.organs))
         for i, organ in enumerate(self.organs):
             for earlier in self.organs[:i]:
+                _check_one(earlier, organ)
                 if organ.same_as(earlier):
                     raise ContractError(f"organs {earlier.id!r} and {organ.id!r} are the same organ; keep one of them")
         anomalies = {organ.id for organ in self.organs if organ.kind == "anomaly"}
@@ -113,20 +143,24 @@ class LabelSpace:
 
     @classmethod
     def joined(cls, spaces: Iterable["LabelSpace"]) -> "LabelSpace":
-        """The organs of several label spaces in their order, each once."""
+        """The organs of several label spaces in their order, each once; raises ContractError for two under one id."""
         spaces = list(spaces)
         plain = [organ for space in spaces for organ in space.organs if organ.host is None]
-        organs: list[Organ] = []
+        found: list[list[Organ]] = []  # what is the same organ
         for organ in (organ for space in spaces for organ in space.hosted_in(plain)):
-            same = next((earlier for earlier in organs if organ.same_as(earlier)), None)
+            same = next((one for one in found if organ.same_as(one[0])), None)
             if same is None:
-                organs.append(organ)
-            elif organ.type and same.type and not organ.type.same_as(same.type):
-                raise ContractError(
-                    f"organ {organ.id!r} is coded {same.type.meaning} here and {organ.type.meaning} there; "
-                    "they are two: rename one of them"
-                )
-        return cls(tuple(organs))
+                found.append([organ])
+                continue
+            for earlier in same:  # the first may say less of itself than the others
+                _check_one(earlier, organ)
+                if organ.type and earlier.type and not organ.type.same_as(earlier.type):
+                    raise ContractError(
+                        f"organ {organ.id!r} is coded {earlier.type.meaning} here and {organ.type.meaning} there; "
+                        "they are two: rename one of them"
+                    )
+            same.append(organ)
+        return cls(tuple(one[0] for one in found))
 
     def hosted_in(self, others: Iterable[Organ]) -> tuple[Organ, ...]:
         """Its organs, each anomaly with the id that its host has among others, the first that is the same."""
@@ -147,6 +181,8 @@ class LabelSpace:
         for own in self.organs:
             if organ.same_as(own):
                 return own
+        for own in self.organs:
+            _check_one(own, organ)
         raise ContractError(f"there is no organ {organ.id!r}; there are {', '.join(self.ids) or 'none'}")
 
     def index(self, organ_id: str) -> int:
@@ -163,7 +199,8 @@ class LabelTransition:
 
     `merges` lets organs of the teacher count as another of its organs: {"liver_tumour": "liver"}; or as a new one,
     which is then learned from the labels alone, the teacher's opinion counting as background: {"jaw": "mandible"}.
-    Raises ContractError for an organ that is both old and new, and for merges that name no organ, chain or circle.
+    Raises ContractError for an organ that is both old and new, for two organs under one id, and for merges that name no
+    organ, chain or circle.
     """
 
     old: LabelSpace
@@ -180,6 +217,7 @@ class LabelTransition:
                 raise ContractError(f"merges: {source!r} counts as {target!r}, itself merged; name the final organ")
         for new in self.new.organs:
             for old in self.old.organs:
+                _check_one(old, new)
                 if new.same_as(old) and self.merges.get(old.id) != new.id:
                     raise ContractError(
                         f"organ {new.id!r} ({new.name}) of the dataset is known to the teacher already, as {old.id!r}; "

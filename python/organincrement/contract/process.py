@@ -41,7 +41,11 @@ class ProcessRecord:
 
 def this_process() -> ProcessRecord:
     """The record of the calling process, as of now."""
-    pid = os.getpid()
+    return record_of(os.getpid())
+
+
+def record_of(pid: int) -> ProcessRecord:
+    """The record of a living process of this computer, as of now."""
     return ProcessRecord(
         pid=pid, process_start=_process_start(pid), boot_id=_boot_id(), host=socket.gethostname(), heartbeat=utc_now()
     )

@@ -41,6 +41,7 @@ def evaluate_case(
     Raises: EvaluationError on differing grids, or an annotated id that truth_space lacks.
     """
     _check(predicted_DHW, truth_DHW, truth_space, annotated)
+    truth_space = LabelSpace(truth_space.hosted_in(predicted_space.organs))  # whatever an anomaly's host is called
     looked_at = None if ignore_value is None else truth_DHW != ignore_value
     voxel_mm3 = math.prod(spacing_mm)
     rows = []

@@ -80,7 +80,7 @@ class Standing:
 
 def with_common_ids(evaluation: Evaluation, own: LabelSpace, common: LabelSpace) -> dict[str, str]:
     """The id of each organ of an evaluation among those of all models, found by its codes."""
-    by_id = {organ.id: organ for organ in own.organs}
+    by_id = dict(zip(own.ids, own.hosted_in(common.organs), strict=True))
     return {row.organ: common.like(by_id[row.organ]).id for row in evaluation.summary}
 
 

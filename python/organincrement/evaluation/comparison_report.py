@@ -9,7 +9,7 @@ from organincrement.contract.labels import LabelSpace, Organ
 from organincrement.contract.results import ComparisonTest, Evaluation
 from organincrement.evaluation.comparison import NAN, Run, Spread, Standing, case_dice, mean, standings
 from organincrement.evaluation.comparison_charts import case_chart, trade_off
-from organincrement.evaluation.comparison_words import ranked
+from organincrement.evaluation.comparison_words import fewer_organs, ranked
 from organincrement.evaluation.forgetting import forgetting
 from organincrement.evaluation.number_format import MISSING, decimal, duration, exists, percent, signed_percent
 from organincrement.evaluation.organ_charts import dot_chart
@@ -215,10 +215,10 @@ def _notes(runs: Sequence[Run]) -> list[str]:
     ]
     if any(run.taught for run in runs) and not all(run.taught for run in runs):
         notes.append(
-            "A plan without a teacher learned all organs at once, and shows what could be reached: it stands for "
-            "reference, is not ranked, and its old organs are those of the other plans."
+            "A plan without a teacher learned its organs from labels alone: it stands for reference, is not ranked, "
+            "and its old organs are those of the other plans."
         )
-    return notes
+    return [*notes, *(f"{line}." for line in fewer_organs(standings(runs)))]
 
 
 def _chains(runs: Sequence[Run], teachers: Sequence[ComparedTeacher], organs: LabelSpace) -> list[ChainTable]:

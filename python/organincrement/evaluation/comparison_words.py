@@ -53,7 +53,17 @@ def terminal_table(standings: Sequence[Standing]) -> list[str]:
         values = (percent(s.old.mean), percent(s.new.mean), percent(s.average.mean), signed_percent(_or_none(s)))
         told = " ".join(f"{value:>6s}" for value in values)
         lines.append(f"{s.name:{width}s}  {told} {decimal(s.hd95_mm):>8s}  {duration(s.costs.seconds)}")
-    return lines
+    lines += [f"{s.name}: without a teacher, for reference, not ranked" for s in standings if s.bound]
+    return lines + fewer_organs(standings)
+
+
+def fewer_organs(standings: Sequence[Standing]) -> list[str]:
+    """A line for each plan whose means are over fewer organs than another's."""
+    counts = {s.name: sum(exists(dice) for dice in s.dice.values()) for s in standings}
+    most = max(counts.values())
+    return [
+        f"{name}: its means are over {count} of the {most} organs" for name, count in counts.items() if count < most
+    ]
 
 
 def comparison_csv(comparison: Comparison, methods: Mapping[str, str]) -> str:

@@ -4,7 +4,9 @@ RAM stays flat in the number of cases: an array is opened for each read and only
 """
 
 import io
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from organincrement.contract.files import write_atomic
 
 _BLOCK = 32
 _MOST_POINTS = 10_000
+_OWNER_FOLDER, _OWNER_FILE, _FOR_OTHERS = 0o700, 0o600, 0o077
 
 Slices = tuple[slice, slice, slice]
 
@@ -68,7 +71,7 @@ def write_case(
     Args: image_DHW: normalised; None where its file is there. labels_DHW: integers, -1 unlabelled.
     Raises: OSError where the disk is full, or the folder's own folder is gone.
     """
-    folder.mkdir(exist_ok=True)
+    private_folder(folder)
     if image_DHW is not None:
         write_array(image_file(folder, case_id), image_DHW.astype(np.float16))
     write_array(folder / f"{case_id}.labels.b2nd", labels_DHW.astype(np.int16))
@@ -79,7 +82,7 @@ def write_case(
         points[str(label)] = np.stack(np.unravel_index(places[keep], labels_DHW.shape), axis=1).astype(np.int32)
     packed = io.BytesIO()
     np.savez_compressed(packed, **points)
-    write_atomic(folder / f"{case_id}.points.npz", packed.getvalue())
+    _write_private(folder / f"{case_id}.points.npz", packed.getvalue())
     return CachedCase(id=case_id, folder=folder, shape=tuple(labels_DHW.shape))  # type: ignore[arg-type]
 
 
@@ -113,4 +116,25 @@ def write_array(path: Path, array: np.ndarray) -> None:
     chunks = tuple(min(4 * _BLOCK, n) for n in array.shape)
     cparams = {"codec": blosc2.Codec.LZ4HC, "clevel": 5, "nthreads": 1}
     packed = blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, cparams=cparams)
-    write_atomic(path, packed.to_cframe())
+    _write_private(path, packed.to_cframe())
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder for copies of patients' scans, which nobody but its owner may look into (POSIX), or close one.
+
+    Raises: OSError where it cannot be made.
+    """
+    if os.name != "posix":
+        folder.mkdir(exist_ok=True)
+        return
+    folder.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
+    with suppress(OSError):  # another user's, or a disk that knows no rights
+        if folder.stat().st_mode & _FOR_OTHERS:
+            folder.chmod(_OWNER_FOLDER)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    write_atomic(path, data)
+    if os.name == "posix":
+        with suppress(OSError):  # a disk that knows no rights
+            path.chmod(_OWNER_FILE)

@@ -41,7 +41,9 @@ class ConflictLog:
         Args: places: (N,) flat indices in the whole volume. labels_IN, confidence_IN: of each of I segmentations, 0 and
             0 where it claims nothing. winner_N: the label that won.
         """
-        highest_N = np.where(labels_IN == winner_N, confidence_IN, 0).max(0)
+        host_N = self._host_of[winner_N]
+        own_N = np.where(labels_IN == winner_N, confidence_IN, 0).max(0)
+        host_own_N = np.where((labels_IN == host_N) & (host_N > 0), confidence_IN, 0).max(0)
         for i, loser_N in enumerate(labels_IN):
             lost = (loser_N > 0) & (loser_N != winner_N)
             if i:
@@ -49,8 +51,11 @@ class ConflictLog:
             if not lost.any():
                 continue
             claims = np.where(labels_IN == loser_N, confidence_IN, 0).max(0)
+            # a host's certainty defends what lies in it, but not from another anomaly of its own
+            siblings = self._host_of[loser_N] == host_N
+            highest_N = np.where(siblings, own_N, np.maximum(own_N, host_own_N))
             rule_N = np.where(highest_N > claims, 0, np.where(highest_N == claims, 1, 2))
-            rule_N[self._host_of[winner_N] == loser_N] = 2
+            rule_N[host_N == loser_N] = 2
             self._file(places[lost], winner_N[lost], loser_N[lost], rule_N[lost])
 
     def _file(self, places: NDArray[np.int64], winner_N: NDArray, loser_N: NDArray, rule_N: NDArray) -> None:

@@ -26,12 +26,6 @@ def fold_unannotated(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
     return torch.cat([background, log_p_BCDHW[:, 1:]], 1)
 
 
-def only_annotated(log_p_BCDHW: Tensor, annotated_BL: Tensor) -> Tensor:
-    """The same without the organs that were not looked for: each voxel sums to one, and those organs are -inf."""
-    unknown = ~with_background(annotated_BL, looked_for=True)[..., None, None, None]
-    return fold_unannotated(log_p_BCDHW, annotated_BL).masked_fill(unknown, -torch.inf)
-
-
 def as_looked_for(labels_BDHW: Tensor, annotated_BL: Tensor) -> Tensor:
     """Labels in which an organ that was not looked for in the sample, though some of it is labelled, is background."""
     known_BC = with_background(annotated_BL, looked_for=True)

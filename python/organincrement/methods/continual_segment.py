@@ -13,7 +13,7 @@ decoder stays. It is stored sparse. Merging: `inference/merging.py`; veto: `infe
 Reference: X. Ji et al., arXiv 2302.00162, of which the abstract is at hand; the rest is ours or a later version's.
 
 Ambiguous in the paper, and chosen here:
-- The architecture search: pruning (none without held-back cases). The fall of 2 % is absolute, of the new Dice.
+- The search: pruning (none without held-back cases). 2 % is absolute, of the new Dice; `window` is most of a phase.
 - The start: fresh (paper), or as the first decoder, which is never pruned (practical, which does not rewind either).
 - The encoder's moving average (0.99 for a tenth of the steps, then 0.999) is the first model's: `supervised` with
   training.ema 0.999, training.schedule.ema_first 0.99. Later it would change what the old decoders say.
@@ -91,8 +91,9 @@ class ContinualSegment(AddsDecoder):
 
     def phases(self) -> Sequence[Phase]:
         """The first training, then one phase for each target."""
-        share = self.config.retraining + self.config.recovery
-        return Phase(name="decoder"), *(Phase(name=f"pruned-{100 * s:g}", share=share) for s in self.config.targets)
+        c = self.config
+        later = [(f"pruned-{100 * target:g}", c.retraining + c.recovery) for target in c.targets]
+        return [Phase(name=name, share=share, validations=c.window) for name, share in (("decoder", 1.0), *later)]
 
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Of the new decoder alone: to it, all but its own organs are background."""
@@ -108,11 +109,10 @@ class ContinualSegment(AddsDecoder):
     def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
         """Accept the decoder as it is, or end; then prune it to the phase's target and rewind it."""
         assert isinstance(student, DecoderStudent)
-        accepted = student.accept(scores, self.config.drop)
-        if accepted:
-            reference = reference_score(scores, self.config.window)
-            student.prune(self.config.targets[phase - 1], reference, self.config.rewind)
-        return accepted
+        if not student.accept(scores, self.config.drop):
+            return False
+        student.prune(self.config.targets[phase - 1], reference_score(scores, self.config.window), self.config.rewind)
+        return True
 
     def settle(self, network: nn.Module, scores: Sequence[float]) -> None:
         """Accept the last target's decoder, or keep the one before."""

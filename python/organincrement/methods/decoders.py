@@ -9,7 +9,7 @@ from torch import nn
 from organincrement.contract.labels import LabelTransition
 from organincrement.contract.model import Decoder, Head, ModelManifest, MultiDecoderHead, SoftmaxHead
 from organincrement.methods.decoder_student import DecoderStudent
-from organincrement.methods.protocol import ContinualMethod, MethodError, MethodInputs, Product
+from organincrement.methods.protocol import ContinualMethod, MethodError, MethodInputs, Product, advice_on
 from organincrement.networks.build import build_network
 from organincrement.networks.multi_decoder import MultiDecoder, as_decoders, with_decoder
 from organincrement.networks.pruning import sparsity_of
@@ -82,18 +82,20 @@ def old_decoders(teacher: ModelManifest, transition: LabelTransition) -> Sequenc
         case _:
             raise MethodError(
                 f"teacher '{teacher.name}' has a head of kind '{teacher.head.kind}', which has no decoder to keep: "
-                "choose a teacher with one softmax or several decoders"
+                f"{advice_on(teacher.head)}"
             )
     return tuple(_renamed(part, teacher.inference.temperature, transition) for part in parts)
 
 
 def _renamed(part: Decoder, temperature: float, transition: LabelTransition) -> Decoder:
-    merges = transition.merges
-    ranges = part.range_mm and {organ: mm for organ, mm in part.range_mm.items() if organ not in merges}
-    return replace(
-        part, organs=tuple(merges.get(organ, organ) for organ in part.organs),
-        temperature=part.temperature * temperature, range_mm=ranges or None,
-    )  # fmt: skip
+    organs = tuple(transition.merges.get(organ, organ) for organ in part.organs)
+    spans: dict[str, list[tuple[float, float] | None]] = {}
+    for before, now in zip(part.organs, organs, strict=True):
+        spans.setdefault(now, []).append((part.range_mm or {}).get(before))
+    # what several organs count as lies where any of them does, and anywhere where one of them may
+    known = {organ: [span for span in of if span] for organ, of in spans.items() if None not in of}
+    ranges = {organ: (min(low for low, _ in of), max(high for _, high in of)) for organ, of in known.items()}
+    return replace(part, organs=organs, temperature=part.temperature * temperature, range_mm=ranges or None)
 
 
 def student_network(inputs: MethodInputs, start: str) -> MultiDecoder:

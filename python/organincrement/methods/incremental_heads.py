@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from organincrement.contract.channels import ChannelGroup, channel_groups
 from organincrement.contract.labels import LabelTransition
-from organincrement.contract.model import Head, ModelManifest, MultiHead, OrganHead, SoftmaxHead, TorchScriptHead
+from organincrement.contract.model import Head, ModelManifest, MultiHead, OrganHead, SoftmaxHead
 from organincrement.losses.alignment import group_channels
 from organincrement.losses.heads import head_terms
 from organincrement.losses.overlap import soft_dice_loss, soft_dice_of
@@ -23,10 +23,12 @@ from organincrement.methods.protocol import (
     MethodInputs,
     Preset,
     Recipe,
+    advice_on,
     setting,
 )
 from organincrement.methods.recipes import FROM_TEACHER
 from organincrement.methods.student import new_organ_prior
+from organincrement.networks.build import NO_START, PROGRAM
 from organincrement.networks.head import append, output_layer
 from organincrement.networks.sizing import NetworkSpec
 
@@ -73,6 +75,9 @@ class IncrementalHeads(ContinualMethod):
         super().__init__(inputs)
         self.config: HeadsConfig = inputs.config
         self.teacher = inputs.teachers[0]
+        kept_as = inputs.transition.teacher_to_student
+        # a head whose organs are all learned anew has nothing left to teach
+        self.taught_by = [group for group in self.teacher.readout.groups if any(kept_as[n] for n in group.labels)]
         groups = channel_groups(inputs.head, inputs.organs)
         self.old_groups, self.new_group = groups[:-1], groups[-1]
 
@@ -80,16 +85,17 @@ class IncrementalHeads(ContinualMethod):
     def plan_head(cls, transition: LabelTransition, teachers: Sequence[ModelManifest]) -> Head:
         """The teacher's heads without what is merged away, then one of the new organs."""
         _check_can_be_built(cls.name, teachers[0])
+        parts = _old_heads(cls.name, teachers[0])
         layer = output_layer(NetworkSpec.of(teachers[0].network))
-        parts = _old_heads(cls.name, teachers[0], layer)
         for source, target in transition.merges.items():
-            if not any({source, target} <= set(part) for part in parts):
+            if target not in transition.new.ids and not any({source, target} <= set(part) for part in parts):
                 raise MethodError(
                     f"'{source}' cannot count as '{target}': they are of different heads of the teacher, which method "
                     f"'{cls.name}' teaches one by one; leave that merge out"
                 )
         kept = [tuple(organ for organ in part if organ not in transition.merges) for part in parts]
-        return MultiHead(heads=tuple(OrganHead(organs=organs, prefix=layer) for organs in (*kept, transition.new.ids)))
+        kept = [*filter(None, kept), transition.new.ids]
+        return MultiHead(heads=tuple(OrganHead(organs=organs, prefix=layer) for organs in kept))
 
     @classmethod
     def plan_network(
@@ -103,7 +109,7 @@ class IncrementalHeads(ContinualMethod):
         transition = self.inputs.transition
         kept = [
             channel
-            for group in self.teacher.readout.groups
+            for group in self.taught_by
             for channel, label in zip(group.all_channels, (0, *group.labels), strict=True)
             if label == 0 or transition.old.ids[label - 1] not in transition.merges
         ]
@@ -135,31 +141,35 @@ class IncrementalHeads(ContinualMethod):
         return LossTerms(terms=named)
 
     def _posteriors(self, z_BCDHW: Tensor) -> list[Tensor]:
-        """The teacher's probabilities in each of its heads, merged organs summed."""
+        """The teacher's probabilities in each of its heads, merged organs summed, those learned anew as background."""
         to_student, found = self.inputs.transition.teacher_to_student, []
-        for theirs, ours in zip(self.teacher.readout.groups, self.old_groups, strict=True):
-            place_of = (0, *(1 + ours.labels.index(to_student[label]) for label in theirs.labels))
+        for theirs, ours in zip(self.taught_by, self.old_groups, strict=True):
+            place = {0: 0} | {label: n for n, label in enumerate(ours.labels, start=1)}
+            place_of = (0, *(place[to_student[label]] for label in theirs.labels))
             found.append(group_channels(_of(theirs, z_BCDHW), place_of, len(ours.all_channels)).exp())
         return found
 
 
 def _check_can_be_built(method: str, teacher: ModelManifest) -> None:
-    if isinstance(teacher.head, TorchScriptHead):
+    kind = teacher.network.kind
+    if kind in NO_START:
+        what = "program (a head of kind 'torchscript')" if kind == PROGRAM else kind
         raise MethodError(
-            f"method '{method}' adds to its teacher's network; '{teacher.name}' is a program (a head of kind "
-            "'torchscript'), to which nothing can be added: choose bla-uag, lwf or mib for it"
+            f"method '{method}' adds to its teacher's last layer; '{teacher.name}' is a {what}, to which nothing can "
+            "be added: choose bla-uag, lwf or mib for it"
         )
 
 
-def _old_heads(method: str, teacher: ModelManifest, layer: str) -> tuple[tuple[str, ...], ...]:
+def _old_heads(method: str, teacher: ModelManifest) -> tuple[tuple[str, ...], ...]:
     match teacher.head:
         case SoftmaxHead():
             return (teacher.label_space.ids,)
-        case MultiHead(heads=heads) if {part.prefix for part in heads} == {layer}:
-            return tuple(part.organs for part in heads)
+        case MultiHead(heads=heads):
+            if {part.prefix for part in heads} == {output_layer(NetworkSpec.of(teacher.network))}:
+                return tuple(part.organs for part in heads)
     raise MethodError(
         f"method '{method}' goes on from a teacher whose one output layer holds a softmax or several; '{teacher.name}' "
-        f"has a head of kind '{teacher.head.kind}' that is built otherwise: choose another teacher, or another method"
+        f"has a head of kind '{teacher.head.kind}' that is built otherwise: {advice_on(teacher.head)}"
     )
 
 

@@ -1,5 +1,6 @@
 """What a method with several teachers asks of each of them, and whether their features can be compared."""
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from organincrement.methods.protocol import MethodError
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec, patch_multiple
-from organincrement.networks.stages import StageFeatures, stage_channels
+from organincrement.networks.stages import StageFeatures, stage_shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,16 +71,23 @@ def check_teachers(teachers: Sequence[ModelManifest], level: int | None) -> None
 
 
 def _check_features(teachers: Sequence[ModelManifest], specs: Sequence[NetworkSpec], level: int) -> None:
-    widths = []
+    multiples = zip(*map(patch_multiple, specs), strict=True)
+    edges, shapes = [2 * math.lcm(*factors) for factors in multiples], []
     for teacher, spec in zip(teachers, specs, strict=True):
         try:
-            widths.append(stage_channels(spec, level))
+            shapes.append(stage_shape(spec, level, edges))
         except NetworkError as error:
             raise MethodError(
                 f"setting 'feature_level' is {level}, but of teacher '{teacher.name}' {error}: set feature_weight to 0"
             ) from error
-        if widths[-1] != widths[0]:
+        (width, *grid), (first_width, *first_grid) = shapes[-1], shapes[0]
+        if width != first_width:
             raise MethodError(
-                f"teacher '{teacher.name}' has {widths[-1]} feature maps at level {level}, '{teachers[0].name}' "
-                f"{widths[0]}: set feature_weight to 0, or choose teachers of one size"
+                f"teacher '{teacher.name}' has {width} feature maps at level {level}, '{teachers[0].name}' "
+                f"{first_width}: set feature_weight to 0, or choose teachers of one size"
+            )
+        if grid != first_grid:
+            raise MethodError(
+                f"teacher '{teacher.name}' has its feature maps at level {level} on another grid than "
+                f"'{teachers[0].name}': set feature_weight to 0, or choose teachers of the same strides"
             )

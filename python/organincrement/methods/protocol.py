@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from organincrement.contract.labels import LabelSpace, LabelTransition
-from organincrement.contract.model import Head, ModelManifest, SoftmaxHead, TorchScriptHead
+from organincrement.contract.model import Head, ModelManifest, MultiHead, SoftmaxHead, TorchScriptHead
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.networks.build import SIDE_BY_SIDE
 from organincrement.networks.side_by_side import first_part
@@ -77,10 +77,11 @@ class Preset:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A part of the training; `share` of the steps."""
+    """A part of the training; `share` of the steps; `validations`: how many of its own the next is entered by."""
 
     name: str
     share: float = 1.0
+    validations: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +184,11 @@ class ContinualMethod(Protocol):
         network = NetworkSpec.of(teachers[0].network)
         if network.kind == SIDE_BY_SIDE:
             return first_part(network).with_outputs(channels)
-        if not isinstance(teachers[0].head, SoftmaxHead):
+        if not isinstance(head := teachers[0].head, SoftmaxHead):
+            several = cls.needs.teachers == "many"
             raise MethodError(
                 f"method '{cls.name}' goes on from a teacher with one softmax; '{teachers[0].name}' has a head of kind "
-                f"'{teachers[0].head.kind}': choose lwfseg or continual-segment for it"
+                f"'{head.kind}': {'name a teacher with one softmax first' if several else advice_on(head)}"
             )
         return network.with_outputs(channels)
 
@@ -199,7 +201,7 @@ class ContinualMethod(Protocol):
         ...
 
     def phases(self) -> Sequence[Phase]:
-        """The parts of the training, in order."""
+        """The parts of the training, in order; those after the first where cases are held back."""
         return (Phase(name="increment" if self.inputs.teachers else "training"),)
 
     def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
@@ -222,6 +224,19 @@ class ContinualMethod(Protocol):
     def product(self, network: nn.Module) -> Product:
         """What is packaged of the trained network."""
         return Product(network=network, spec=self.inputs.network, head=self.inputs.head)
+
+
+def advice_on(head: Head) -> str:
+    """What to do with a teacher of such a head, for a method that does not go on from it."""
+    if head.kind == "multi-decoder":
+        return "choose continual-segment for it"
+    if head.kind == "dynamic":
+        return (
+            "train dodnet anew on old and new data, or give it to ms-kd behind a teacher with one softmax that sees "
+            "scans alike"
+        )
+    in_one_layer = isinstance(head, MultiHead) and len({part.prefix for part in head.heads}) == 1
+    return "choose lwfseg for it" if in_one_layer else "choose bla-uag, lwf or mib for it"
 
 
 def setting(

@@ -90,9 +90,9 @@ class SelfTraining(ContinualMethod):
         return LossTerms(terms=terms)
 
     def _filled(self, batch: Batch) -> Tensor:
-        """Where no organ is drawn, the organ that the teacher names, unless it was looked for there."""
+        """In the background, the organ that the teacher names, unless it was looked for there."""
         said, labels = self.teacher(batch.image_BCDHW).labels_BDHW, batch.labels_BDHW
         # background and new organs are not the teacher's to fill
         looked_for = with_background(batch.annotated_BL, looked_for=True)
         open_BDHW = ~looked_for.gather(1, said.flatten(1)).view_as(said)
-        return torch.where((labels <= 0) & open_BDHW, said, labels)
+        return torch.where((labels == 0) & open_BDHW, said, labels)

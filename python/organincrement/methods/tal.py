@@ -2,7 +2,7 @@
 
 In each sample the organs that were not looked for count as background, p'(0) = p(0) + sum of their p, and
 
-    L = CE(g, p') + Dice(g, p')
+    L = CE(g, p') + Dice(g, p')      Dice over the organs that were looked for in some sample of the batch
 
 Reference: X. Fang and P. Yan, "Multi-organ segmentation over partially labeled datasets with multi-scale feature
 abstraction", IEEE Transactions on Medical Imaging 39, 2020, as compared in section 4.3 of DoDNet (arXiv 2011.10217).
@@ -19,9 +19,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from organincrement.losses.partial_labels import as_looked_for, only_annotated
+from organincrement.losses.partial_labels import as_looked_for
 from organincrement.methods.first_model import GENERAL_NETWORKS
-from organincrement.methods.labelled import labelled_terms
+from organincrement.methods.partly_labelled import partly_labelled_terms
 from organincrement.methods.protocol import (
     Batch,
     Citation,
@@ -73,6 +73,5 @@ class Tal(ContinualMethod):
     def loss(self, student: nn.Module, batch: Batch) -> LossTerms:
         """Of each sample's own organs and background."""
         log_p = student(batch.image_BCDHW).float().log_softmax(1)
-        log_p = only_annotated(log_p, batch.annotated_BL)
         labels = as_looked_for(batch.labels_BDHW, batch.annotated_BL)
-        return LossTerms(terms=labelled_terms(labels, log_p, self.config.dice_weight))
+        return LossTerms(terms=partly_labelled_terms(labels, log_p, batch.annotated_BL, self.config.dice_weight))

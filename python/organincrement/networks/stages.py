@@ -15,12 +15,13 @@ The coarsest level has no stage of the decoder; there the bottleneck stands for 
 takes part by calling its parts as one of them does.
 """
 
+from collections.abc import Sequence
 from types import TracebackType
 
 import torch
 from torch import Tensor, nn
 
-from organincrement.networks.build import build_network, shrink_factor
+from organincrement.networks.build import build_network
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec
 
@@ -98,14 +99,16 @@ class StageFeatures:
         self._features = output.clone()
 
 
-def stage_channels(spec: NetworkSpec, level: int) -> int:
-    """How many channels the decoder stage at a level has. Raises: NetworkError where there is no such level."""
-    edges = [2 * factor for factor in shrink_factor(spec.kind, spec.args)]
+def stage_shape(spec: NetworkSpec, level: int, edges: Sequence[int]) -> tuple[int, ...]:
+    """What the decoder stage at a level puts out of a patch with these edges in voxels: channels, d, h, w.
+
+    Raises: NetworkError where there is no such level.
+    """
     with torch.device("meta"):  # shapes without weights
         network, image = build_network(spec.kind, spec.args).eval(), torch.empty(1, spec.args["in_channels"], *edges)
     with StageFeatures(network, level) as stage:
         network(image)
-    return stage.features.shape[1]
+    return tuple(stage.features.shape[1:])
 
 
 def _stages(network: nn.Module) -> list[nn.Module]:

@@ -65,11 +65,12 @@ def _other_spacing(teacher: ModelManifest, scans: Sequence[ScanGrid], dataset: s
     if spacing_distance((float(d), float(h), float(w)), teacher) <= FAR_OCTAVES:
         return []
     known = teacher.trained_on.spacing_mm
+    works = _times(in_array_order(teacher.preprocessing.spacing_mm, teacher))
     seen = _times(in_array_order(known.median if known else teacher.preprocessing.spacing_mm, teacher))
     return [
-        f"{dataset}: its voxels are {_times((d, h, w))} mm (median), those of teacher '{teacher.name}' {seen} mm: "
-        "scans are resampled to the teacher's: finer detail is lost, coarser slices are filled in; check whether they "
-        "fit (audit)"
+        f"{dataset}: its voxels are {_times((d, h, w))} mm (median), those that teacher '{teacher.name}' was trained "
+        f"on {seen} mm, and it works on {works} mm: finer detail is lost, coarser slices are filled in; check "
+        "whether it knows its organs in these scans (audit)"
     ]
 
 

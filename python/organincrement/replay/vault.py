@@ -99,7 +99,7 @@ class ExemplarCase(CachedCase):
         return blosc2.open(str(self.folder / self.file), mode="r", mmap_mode="r")
 
 
-_OURS = re.compile(r"\.?(\d{4}\.b2nd|selection\.html|vault\.json).*")
+_OURS = re.compile(r"\.?(\d{4,6}\.b2nd|selection\.html|vault\.json).*")
 
 
 class VaultWriter:
@@ -168,6 +168,8 @@ def open_vault(folder: Path) -> OpenVault:
         vault = codec.read(Vault, folder / VAULT_FILE)
     except ContractError as error:
         reason = str(error).removeprefix(f"{folder / VAULT_FILE}: ")
+        if not (folder / VAULT_FILE).is_file():
+            raise ReplayError(f"{folder.name}: is no vault, which `exemplars select` makes") from error
         raise ReplayError(f"{folder.name}: {VAULT_FILE}: {reason}") from error
     if vault.machine != machine_mark(vault.salt):
         raise ReplayError(
@@ -184,7 +186,7 @@ def trim(folder: Path, keep: int) -> Vault:
     """Keep the first exemplars only; what is left is what the greedy choice would have given. Raises: ReplayError."""
     vault = open_vault(folder).vault
     if not 0 < keep <= len(vault.exemplars):
-        raise ReplayError(f"{folder.name}: has {len(vault.exemplars)} exemplars; keep 1 to so many, not {keep}")
+        raise ReplayError(f"{folder.name}: has {len(vault.exemplars)} exemplars; keep between 1 and that many, not {keep}")
     kept = replace(vault, exemplars=vault.exemplars[:keep])
     write_atomic(folder / VAULT_FILE, codec.dumps(kept))
     (folder / VAULT_FILE).chmod(_OWNER_FILE)

@@ -23,7 +23,7 @@ from organincrement.training.distributed import ALONE, Group, ProcessLost
 from organincrement.training.distributed_batches import ShareOfBatches
 from organincrement.training.distributed_layers import share_layers
 from organincrement.training.optimizer import AveragedWeights, learning_rate, make_optimizer
-from organincrement.training.phases import PhasePlan
+from organincrement.training.phases import PhasePlan, phases_of
 from organincrement.training.reporting import Reporter
 from organincrement.training.signals import DiskFull, Diverged, PlanChanged, is_disk_full
 from organincrement.training.steady_draws import SteadyDraws
@@ -38,7 +38,7 @@ _SMALLER_STEP = 0.5
 class Progress:
     """What a checkpoint holds besides weights and moments; all draws follow from the plan's seed and `step`.
 
-    scores: labelled organs' Dice at all validations. ended: whether the method wants no further phase.
+    scores: labelled organs' Dice at all validations that measured it. ended: whether the method wants no further phase.
     """
 
     step: int = 0
@@ -76,7 +76,7 @@ class Trainer:
         group: Group = ALONE,
     ) -> None:
         self.plan, self.method, self.source, self.validate = plan, method, source, validate
-        self.phases = PhasePlan(method.phases(), plan.training.steps)
+        self.phases = PhasePlan(phases_of(method, plan), plan.training.steps)
         self.checkpoints, self.reporter, self.hardware, self.check_flags = checkpoints, reporter, hardware, check_flags
         self.group = group
         torch.manual_seed(plan.seed)
@@ -122,11 +122,10 @@ class Trainer:
 
     def run(self) -> None:
         """Train to the last step."""
-        total = self.plan.training.steps
         if self.progress.step == 0:
             self.save(best=False)  # where a loss that is not finite goes back to; and a full disk shows at once
         try:
-            while self.progress.step < total:
+            while self.progress.step < self.plan.training.steps:
                 self.group.agree(self.check_flags)
                 self._validate_if_due()
                 if self._ends_before_next_phase():
@@ -254,7 +253,8 @@ class Trainer:
         result = self.validate(self.network.eval())
         best = result.score > self.progress.best_score
         self.progress.validated_step = step
-        self.progress.scores.append(result.labelled_dice)
+        if (dice := result.labelled_dice) is not None:
+            self.progress.scores.append(dice)
         if best:
             self.progress.best_step, self.progress.best_score = step, result.score
         self.reporter.validated(step, result, best)

@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from organincrement.methods.protocol import Phase
+from organincrement.contract.plan import Plan
+from organincrement.methods.protocol import ContinualMethod, Phase
+
+
+def phases_of(method: ContinualMethod, plan: Plan) -> Sequence[Phase]:
+    """The phases of a plan: a second one is entered by scores, of which there are none unless cases are held back."""
+    return method.phases() if plan.validation.cases else method.phases()[:1]
 
 
 class PhasePlan:
@@ -10,6 +16,7 @@ class PhasePlan:
 
     def __init__(self, phases: Sequence[Phase], steps: int) -> None:
         self.names = [phase.name for phase in phases]
+        self._validations = [phase.validations for phase in phases]
         total, before = sum(phase.share for phase in phases), 0.0
         self._first = [0]
         for phase in phases[:-1]:
@@ -24,3 +31,8 @@ class PhasePlan:
     def within(self, phase: int, step: int) -> tuple[int, int]:
         """How far a step is in its phase, and how long the phase is."""
         return step - self._first[phase], self._end[phase] - self._first[phase]
+
+    def validated_every(self, steps: int) -> int:
+        """So many steps, or fewer where a next phase is entered by more validations than these would give it."""
+        asked = zip(self._first[:-1], self._end, self._validations, strict=False)  # nothing follows the last
+        return max(1, min([steps, *((end - first) // (count + 1) for first, end, count in asked if count > 1)]))

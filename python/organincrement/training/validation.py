@@ -52,10 +52,10 @@ class ValidationResult:
         return {organ: float(np.mean(values)) if values else None for organ, values in rows.items()}
 
     @property
-    def labelled_dice(self) -> float:
-        """Mean Dice of the labelled organs; the score where there are none."""
+    def labelled_dice(self) -> float | None:
+        """Mean Dice of the labelled organs; None where no case has any."""
         known = [value for value in self.means(self.dice).values() if value is not None]
-        return float(np.mean(known)) if known else self.score
+        return float(np.mean(known)) if known else None
 
     @property
     def score(self) -> float:

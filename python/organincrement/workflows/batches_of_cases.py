@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from organincrement.imaging.cache import CachedCase
+from organincrement.imaging.cache import CachedCase, private_folder
 from organincrement.imaging.patches import PatchSampler
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.methods.teacher_memory import RememberedTeacher, bytes_for
@@ -55,7 +55,7 @@ def teachers_for(setup: Setup, device: torch.device, folder: Path, alone: bool) 
         return teachers
     if not alone:
         raise WorkflowError("setting 'patch_plan': is for one process alone; set it to 0")
-    folder.mkdir(exist_ok=True)
+    private_folder(folder)
     room = remembered_bytes(setup)
     return [RememberedTeacher(teacher, folder, room) for teacher in teachers]
 

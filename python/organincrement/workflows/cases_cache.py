@@ -11,7 +11,7 @@ from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
 from organincrement.contract.job import JobFolder
 from organincrement.contract.model import Preprocessing
-from organincrement.imaging.cache import CachedCase, image_file, write_case
+from organincrement.imaging.cache import CachedCase, image_file, private_folder, write_case
 from organincrement.imaging.conventions import CONVENTIONS
 from organincrement.imaging.patches import UNLABELLED
 from organincrement.imaging.preprocessing import canonical_grid, preprocess_pair
@@ -51,6 +51,8 @@ def prepare_cases(
     """
     shared = SharedCases(job.path.parent) if folder == job.path / CACHE else None  # what only tries a plan shares none
     prepared = {}
+    if folder.is_dir():
+        private_folder(folder)  # an earlier version left it open to others
     for planned in setup.cases:
         between()
         prepared[planned.id] = _prepare(setup, planned, job, folder, shared)
@@ -65,7 +67,7 @@ def _prepare(
     if known is not None:
         return CachedCase(id=planned.id, folder=folder, shape=known.shape), known
     check_unchanged(planned.dataset, case, _WHERE_CHANGED, opened=lambda sha256: job.log_read(planned.id, sha256))
-    folder.mkdir(exist_ok=True)
+    private_folder(folder)
     packed_image = image_file(folder, planned.id)
     values = planned.dataset.label_values
     shared = None if planned.old else shared  # copies of old data stay in the job

@@ -16,14 +16,15 @@ from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.contract.plan import input_path
 from organincrement.contract.results import Evaluation
 from organincrement.planning.limits import check_seed
-from organincrement.workflows.compare_jobs import NamedPlan, finish, job_for, named_plans, teachers_of
+from organincrement.workflows.compare_jobs import NamedPlan, finish, job_for, job_path, named_plans, teachers_of
 from organincrement.workflows.compare_results import Compared, Learned, write_comparison
 from organincrement.workflows.compare_training import Pair, finish_together, in_waves
-from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.errors import REFUSALS, WorkflowError
 from organincrement.workflows.evaluate import evaluate
 from organincrement.workflows.fan_out import Crew, Waiting
 from organincrement.workflows.looking import made_folder
 from organincrement.workflows.scan_in_work import Working, nobody_asks
+from organincrement.workflows.setup import set_up
 from organincrement.workflows.shared_cases import forget_shared_cases
 from organincrement.workflows.train import refuse_inside
 
@@ -69,6 +70,8 @@ def compare(request: CompareRequest) -> Compared:
     for seed in request.seeds:
         check_seed(seed)
     refuse_inside(request.out)
+    for plan in plans:
+        _check(plan, [JobFolder(job_path(plan, seed, request.out / "jobs")) for own, seed in pairs if own is plan])
     made_folder(request.out / "jobs")
     work = _Work(request=request, dataset=dataset, steps=2 * len(pairs))
     jobs = work.all_trained(pairs)
@@ -182,6 +185,25 @@ class _Work:
             notice=self.request.notice,
             working=within,
             crew=self.request.crew,
+        )
+
+
+def _check(plan: NamedPlan, jobs: Sequence[JobFolder]) -> None:
+    """Refuse a plan that cannot be trained before hours go by with the others; a finished one needs its inputs no more.
+
+    A vault is of one package of a teacher, which a comparison that trains the teacher would replace.
+    """
+    if all(job.student_path.is_dir() for job in jobs):
+        return
+    try:
+        set_up(plan.plan, plan.file)
+    except REFUSALS as error:
+        raise WorkflowError(f"plan {plan.name}: {error}") from error
+    if plan.parents and any(one.role == "exemplars" for one in plan.plan.inputs):
+        teacher = next(iter(plan.parents.values()))
+        raise WorkflowError(
+            f"plan {plan.name}: its exemplars were chosen by the teacher that plan {teacher} would train again; leave "
+            f"plan {teacher} out of the comparison"
         )
 
 

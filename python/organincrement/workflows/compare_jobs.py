@@ -55,12 +55,17 @@ def named_plans(files: Sequence[Path]) -> list[NamedPlan]:
     return ordered
 
 
+def job_path(named: NamedPlan, seed: int, folder: Path) -> Path:
+    """Where the job of a plan and seed lies under `folder`."""
+    return folder / f"{named.name}-{seed}"
+
+
 def job_for(named: NamedPlan, seed: int, folder: Path, device: str | None) -> JobFolder:
     """The job of a plan and seed under `folder`: the one that is there, or a new one.
 
     Raises: WorkflowError where it is of another plan, DeviceError where the device is not there.
     """
-    path = folder / f"{named.name}-{seed}"
+    path = job_path(named, seed, folder)
     wanted = _concrete(named, seed, folder, path, device)
     if not (path / "plan.json").is_file():
         resolve_hardware(wanted.device, wanted.training.precision)
@@ -97,7 +102,8 @@ def finish(job: JobFolder, told: Callable[[int, int], None], *, own_process: boo
     if status.state == "paused":
         raise PauseRequested(f"{job.path.name} is paused. {status.message}".rstrip())
     if status.state != "finished":
-        raise WorkflowError(f"{job.path.name}: is {status.state}: {status.message or 'see its process.log'}")
+        how = status.state if status.state == "failed" else f"is {status.state}"
+        raise WorkflowError(f"{job.path.name}: {how}: {status.message or 'see its process.log'}")
 
 
 def costs_of(job: JobFolder) -> Costs:

@@ -65,6 +65,7 @@ def _run(one: Learned, learned: Sequence[Learned], common: LabelSpace) -> Run:
     if not one.teachers:  # it learned all at once: what others had learned before counts as old
         known = LabelSpace.joined(space for other in learned for space in _taught(other))
     own = one.manifest.label_space
+    old, mine = ({common.like(o).id for o in space.hosted_in(common.organs)} for space in (known, own))
     before: dict[str, float] = {}
     for manifest, evaluation, _ in one.teachers:
         for organ, dice in _dice(evaluation, manifest.label_space, common).items():
@@ -73,7 +74,7 @@ def _run(one: Learned, learned: Sequence[Learned], common: LabelSpace) -> Run:
         name=one.plan.name, method=one.plan.plan.method, preset=one.plan.plan.preset, seed=one.job.plan().seed,
         evaluation=_renamed(one.evaluation, own, common), taught=bool(one.teachers), before=before,
         costs=costs_of(one.job),
-        old=frozenset(common.like(organ).id for organ in own.organs if known.has(organ)),
+        old=frozenset(old & mine),
         after=next(iter(one.plan.parents.values()), None),
     )  # fmt: skip
 

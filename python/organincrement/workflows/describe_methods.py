@@ -61,7 +61,7 @@ def methods_page() -> str:
     for method in describe_methods():
         name, role = method["name"], "baseline" if method["baseline"] else ""
         lines.append(
-            f"| [`{name}`](methods/{name}.md) | {role} | {method['summary']} | {_needed(method)} | {_source(method)} |"
+            f"| [`{name}`](methods/{name}.md) | {role} | {method['summary']} | {needed(method)} | {_source(method)} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -85,7 +85,8 @@ def _losses_of(module: Any) -> list[Any]:
     return [sys.modules[name] for name in sorted(names) if name.startswith(losses.__name__ + ".")]
 
 
-def _needed(method: dict[str, Any]) -> str:
+def needed(method: dict[str, Any]) -> str:
+    """What a described method is to be given, in words."""
     needs = method["needs"]
     also = [text for key, text in _ALSO.items() if needs[key]]
     return ", ".join([_NEEDS[needs["teachers"]], *also])

@@ -173,7 +173,8 @@ def _told_at_the_end(failures: Mapping[str, Exception], of: int, notice: Callabl
         return error
     names = ", ".join(list(failures)[:_NAMES_TOLD]) + (" …" if len(failures) > _NAMES_TOLD else "")
     kind = WorkflowError if all(isinstance(error, REFUSALS) for error in failures.values()) else RuntimeError
-    return kind(f"{len(failures)} of {of} failed ({names}) as said above; the others are done")
+    others = "; the others are done" if len(failures) < of else ""
+    return kind(f"{len(failures)} of {of} failed ({names}) as said above{others}")
 
 
 def _line_of(name: str, error: Exception) -> str:

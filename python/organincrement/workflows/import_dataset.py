@@ -124,7 +124,7 @@ def _renumber(pair: Pair, labels: Volume, rules: LabelRules) -> tuple[np.ndarray
         shown = ", ".join(map(str, others[:8])) + (" …" if len(others) > 8 else "")
         raise WorkflowError(
             f"{pair.label}: has label values {shown} that no organ was named for; "
-            "name them, or ask to ignore other labels"
+            "name them, or give --ignore-other-labels"
         )
     present = tuple(organ for organ, value in zip(rules.space.ids, rules.value_of, strict=True) if counts.get(value, 0))
     if not present and not rules.allow_empty:

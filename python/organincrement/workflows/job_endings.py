@@ -8,6 +8,7 @@ from pathlib import Path
 from organincrement.contract.errors import ContractError
 from organincrement.contract.events import EventWriter
 from organincrement.contract.files import append_line
+from organincrement.contract.job import CACHE as CACHE
 from organincrement.contract.job import JobFolder
 from organincrement.contract.plan import input_path
 from organincrement.training.checkpoint import delete_all_but_newest
@@ -15,8 +16,6 @@ from organincrement.training.signals import DiskFull
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.failures import failure_of, where_it_arose, without_places
 from organincrement.workflows.shared_cases import forget_shared_cases
-
-CACHE = "cache"
 
 
 def room_needed(job: JobFolder, error: Exception) -> str:

@@ -27,8 +27,9 @@ from organincrement.planning.first_model import ScanFacts, network_size, network
 from organincrement.planning.limits import check_patch, check_seed, check_training, check_validation
 from organincrement.planning.split import held_back
 from organincrement.training.device import Hardware, resolve_hardware
+from organincrement.training.phases import PhasePlan, phases_of
 from organincrement.workflows.plan_estimate import fitted_plan
-from organincrement.workflows.plan_notices import tell_of_teachers
+from organincrement.workflows.plan_notices import tell_of_phases, tell_of_teachers
 from organincrement.workflows.setup import (
     PlannedCase,
     Setup,
@@ -84,8 +85,11 @@ def make_plan(request: PlanRequest) -> Plan:
     settings, patch = _sized(method, settings, request, scans, preset.recipe, hardware)
     plan = _draft(request, inputs, preset, groups, patch, cases, dataclasses.asdict(configure(method.Config, settings)))
     setup = set_up(plan, request.out)
+    if "every_steps" not in groups["validation"]:
+        setup = _validated_often_enough(setup)
     check_training(plan.training, patch_multiple(setup.network))
     tell_of_teachers(setup, request.notice)
+    tell_of_phases(setup, request.notice)
     return _written(setup, request.out, scans, hardware, request.notice, request.clock)
 
 
@@ -129,6 +133,14 @@ def _draft(
         include=tuple(request.include), settings=json.loads(json.dumps(settings)), training=training,
         validation=validation, seed=seed, device=request.device, estimate=Estimate(),
     )  # fmt: skip
+
+
+def _validated_often_enough(setup: Setup) -> Setup:
+    """As often as each phase of the method asks for, if that is more often than planned."""
+    plan, validation = setup.plan, setup.plan.validation
+    phases = PhasePlan(phases_of(setup.method(torch.device("cpu")), plan), plan.training.steps)
+    validation = replace(validation, every_steps=phases.validated_every(validation.every_steps))
+    return replace(setup, plan=replace(plan, validation=validation))
 
 
 def _inputs(request: PlanRequest) -> tuple[PlanInput, ...]:

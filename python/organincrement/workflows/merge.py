@@ -72,7 +72,7 @@ def merge(request: MergeRequest) -> Merged:
     Raises: WorkflowError, ImageError or ContractError in one line; a new folder then does not stay.
     """
     started_s = time.monotonic()
-    inputs = [open_input(asked) for asked in request.inputs]
+    inputs = [open_input(asked, request.notice) for asked in request.inputs]
     _check(request, inputs)
     grid = _empty_on(inputs[0])
     ordered = [inputs[i] for i in request.order or range(len(inputs))]
@@ -104,7 +104,7 @@ def _check(request: MergeRequest, inputs: Sequence[OpenedInput]) -> None:
     places = [one.labels.resolve() for one in inputs]
     for one, place in zip(inputs, places, strict=True):
         if places.count(place) > 1:
-            raise WorkflowError(f"{one.name}: is there twice; name each segmentation once")
+            raise WorkflowError(f"{one.labels}: is there twice; name each segmentation once")
         if one.labels.resolve().parent == out:
             raise WorkflowError(f"{request.out.name}: is itself to be merged; write to another folder")
         difference = grid_difference(one.grid, inputs[0].grid)
@@ -113,6 +113,9 @@ def _check(request: MergeRequest, inputs: Sequence[OpenedInput]) -> None:
                 f"{one.name}: is not on the grid of {inputs[0].name} ({difference}); if both are of one scan, add "
                 "--resample"
             )
+    certain = [one.name for one in inputs if one.uncertainty is None]
+    if 0 < len(certain) < len(inputs):
+        request.notice(f"{', '.join(certain)}: without a map of uncertainty, and so certain wherever it names an organ")
     scans = {one.report.input_sha256 for one in inputs if one.report}
     if len(scans) > 1:
         request.notice(

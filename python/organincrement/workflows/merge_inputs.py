@@ -1,6 +1,6 @@
 """What a merge is made of: segmentations of one scan, each with the organs of its labels and, maybe, its doubt."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from organincrement.imaging.errors import ImageError
 from organincrement.imaging.geometry import Grid, grid_difference
 from organincrement.imaging.preflight import image_stem, image_suffix
 from organincrement.imaging.resampling import onto_grid
-from organincrement.imaging.safe_read import label_slabs, peek, read_labels, read_stored, stored_slabs
+from organincrement.imaging.safe_read import label_counts, label_slabs, peek, read_labels, read_stored, stored_slabs
 from organincrement.imaging.segments import read_segments
 from organincrement.imaging.volume import Volume
 from organincrement.workflows.errors import WorkflowError
 
 SEGMENTATION, UNCERTAINTY, REPORT = "segmentation.seg.nrrd", "uncertainty.nrrd", "report.json"
 Range = tuple[float, float]
+_CLEARLY_SMALLER = 0.9  # of its own volume; taking the nearest voxel alone costs less, but for a few voxels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,10 @@ class MergeInput:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedInput:
-    """Its files and header; no voxel is held. organs: by label value. report: of the model, where it was a model's."""
+    """Its files and header; no voxel is held. organs: by label value. report: of the model, where it was a model's.
+
+    notice: told of organs that another grid cuts off.
+    """
 
     name: str
     labels: Path
@@ -50,6 +54,7 @@ class OpenedInput:
     uncertainty: Path | None
     ranges_mm: Mapping[str, Range]
     report: SegmentReport | None
+    notice: Callable[[str], None] = lambda line: None
 
     def label_slabs(self, slices: int, like: Volume) -> Iterator[np.ndarray]:
         """Its labels on the grid of `like`, so many slices at a time; looked up there where it has another grid."""
@@ -60,7 +65,23 @@ class OpenedInput:
         moved_DHW = onto_grid(own, like, kind="nearest").array_DHW
         if own.array_DHW.any() and not moved_DHW.any():
             raise WorkflowError(f"{self.name}: lies outside of the first one's grid: are both of one scan?")
+        self._tell_of_losses(own, moved_DHW, like)
         yield from (moved_DHW[start : start + slices] for start in range(0, len(moved_DHW), slices))
+
+    def _tell_of_losses(self, own: Volume, moved_DHW: np.ndarray, like: Volume) -> None:
+        """One line on the organs that are clearly smaller on the grid of `like`."""
+        before, after = label_counts(own.array_DHW), label_counts(moved_DHW)
+        was, now = (float(np.prod(grid.spacing_mm)) / 1000 for grid in (own, like))
+        lost = [
+            f"{organ.name} has {after.get(value, 0) * now:.4g} of its {before[value] * was:.4g} ml"
+            for value, organ in self.organs.items()
+            if after.get(value, 0) * now < _CLEARLY_SMALLER * before.get(value, 0) * was
+        ]
+        if lost:
+            self.notice(
+                f"{self.name}: on the first one's grid {', '.join(lost)}; where they reach beyond it, name the one "
+                "with the largest grid first"
+            )
 
     def doubt_slabs(self, slices: int, like: Volume) -> Iterator[np.ndarray | None]:
         """Its uncertainty in per cent, uint8, in the same way; None for each slab where it has no map."""
@@ -74,7 +95,7 @@ class OpenedInput:
             yield from (_percent(self.uncertainty, moved_DHW[start : start + slices]) for start in starts)
 
 
-def open_input(asked: MergeInput) -> OpenedInput:
+def open_input(asked: MergeInput, notice: Callable[[str], None] = lambda line: None) -> OpenedInput:
     """Find its files and what its labels are; raises WorkflowError, ImageError or ContractError in one line."""
     labels, report, uncertainty = _files(asked)
     name = report.model if report else _shown(asked.path)
@@ -84,7 +105,7 @@ def open_input(asked: MergeInput) -> OpenedInput:
         raise ImageError(f"{uncertainty}: is not on the grid of its segmentation ({difference}); segment the scan anew")
     return OpenedInput(
         name=name, labels=labels, grid=grid, organs=organs, uncertainty=uncertainty, ranges_mm=asked.ranges_mm,
-        report=report,
+        report=report, notice=notice,
     )  # fmt: skip
 
 

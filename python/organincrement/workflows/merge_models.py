@@ -74,8 +74,11 @@ def ranges_of(manifest: ModelManifest) -> dict[str, Range]:
 def _told_apart(names: Sequence[str]) -> list[str]:
     """Names of folders: a package's own name may hold anything; a second one of the same name gets its number."""
     plain = [re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60].strip("-") or "model" for name in names]
-    lower = [name.casefold() for name in plain]
-    return [name if lower[i] not in lower[:i] else f"{name}-{i + 1}" for i, name in enumerate(plain)]
+    told: dict[str, str] = {}  # without their case, which some systems do not tell apart
+    for name in plain:
+        free = next(n for n in (name, *(f"{name}-{i}" for i in range(2, len(plain) + 1))) if n.casefold() not in told)
+        told[free.casefold()] = free
+    return list(told.values())
 
 
 def _as_part(working: Working, done: int, total: int, name: str) -> Callable[[int, int, str, int, int], None]:

@@ -19,8 +19,9 @@ def in_words(merged: Merged) -> list[str]:
     """Lines for people: how many organs, where the segmentations disagree, the largest conflicts first."""
     found = sum(organ.volume_mm3 > 0 for organ in merged.report.organs)
     lines = [f"{found} of {_count(len(merged.organs), 'organ')} found"]
-    inside = [conflict for conflict in merged.conflicts if conflict.rule == OVER_HOST]
-    apart = [conflict for conflict in merged.conflicts if conflict.rule != OVER_HOST]
+    hosts = {organ.id: organ.host for organ in merged.organs.organs}
+    inside = [conflict for conflict in merged.conflicts if hosts[conflict.winner] == _loser(conflict)]
+    apart = [conflict for conflict in merged.conflicts if hosts[conflict.winner] != _loser(conflict)]
     if not apart:
         lines.append("nowhere do two segmentations claim different organs at one place")
     else:
@@ -37,9 +38,13 @@ def in_words(merged: Merged) -> list[str]:
 
 def _line(conflict: MergeConflict, organs: LabelSpace) -> str:
     names = dict(zip(organs.ids, organs.names, strict=True))
-    loser = conflict.b if conflict.winner == conflict.a else conflict.a
     where = ", ".join(f"{letter} {mm:.0f}" for letter, mm in zip("RAS", conflict.center_ras_mm, strict=True))
-    return f"{names[conflict.winner]} over {names[loser]}: {_ml([conflict])} at {where} mm; {_WHY[conflict.rule]}"
+    pair = f"{names[conflict.winner]} over {names[_loser(conflict)]}"
+    return f"{pair}: {_ml([conflict])} at {where} mm; {_WHY[conflict.rule]}"
+
+
+def _loser(conflict: MergeConflict) -> str:
+    return conflict.b if conflict.winner == conflict.a else conflict.a
 
 
 def _ml(conflicts: Sequence[MergeConflict]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from organincrement.contract.dataset import Case, DatasetFolder
-from organincrement.contract.labels import LabelSpace, Organ
+from organincrement.contract.labels import LabelSpace
 from organincrement.contract.model import Preprocessing
 from organincrement.contract.vault import Voxel
 from organincrement.imaging.preprocessing import preprocess_pair
@@ -47,13 +47,15 @@ class OldSet:
         check_unchanged(self.dataset, case, "submit the case again")
         image = read_image(self.dataset.image_path(case))
         image_DHW, stored_DHW = preprocess_pair(image, case_labels(self.dataset, case, image), self.preprocessing)
-        labels_DHW = renumbered(stored_DHW, [self._number(organ) for organ in self.dataset.label_space.organs])
+        labels_DHW = renumbered(stored_DHW, self._numbers())
         for start in slab_starts(len(image_DHW), self.slab):
             where = slice(start, start + self.slab)
             yield start, image_DHW[where], labels_DHW[where]
 
-    def _number(self, organ: Organ) -> int:
-        return self.organs.index(self.organs.like(organ).id) if self.organs.has(organ) else 0
+    def _numbers(self) -> list[int]:
+        """The model's label of each organ of the dataset, 0 where it has none; hosts may be called differently."""
+        named = self.dataset.label_space.hosted_in(self.organs.organs)
+        return [self.organs.index(self.organs.like(o).id) if self.organs.has(o) else 0 for o in named]
 
 
 def look_at_case(old: OldSet, number: int, first: int, doubter: Doubter, features: Features,

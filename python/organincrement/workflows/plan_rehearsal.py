@@ -24,7 +24,7 @@ from organincrement.planning.estimate import CaseSize, UnitCosts, Workload
 from organincrement.planning.high_water import high_water_bytes, reset_high_water, resident_bytes
 from organincrement.training.device import Hardware
 from organincrement.training.loop import Trainer
-from organincrement.training.phases import PhasePlan
+from organincrement.training.phases import PhasePlan, phases_of
 from organincrement.training.validation import VALIDATION_STEP, Segmenter
 from organincrement.workflows.batches_of_cases import remembered_bytes
 from organincrement.workflows.rehearsed_cases import Rehearsed, rehearsed_cases
@@ -117,7 +117,7 @@ class _Saved:
 
 def _workload(setup: Setup, plan: Plan, sizes: Sequence[CaseSize], segmenter: Segmenter, steps: Steps) -> Workload:
     held = [size for one, size in zip(setup.cases, sizes, strict=True) if one.id in plan.validation.cases]
-    phases = PhasePlan(steps.trainer.method.phases(), plan.training.steps)
+    phases = PhasePlan(phases_of(steps.trainer.method, plan), plan.training.steps)
     return Workload(
         cases=sizes, held=held, phases=[phases.within(number, 0)[1] for number in range(len(steps.step_s))],
         every_steps=plan.validation.every_steps, patch=segmenter.patch, window_step=segmenter.step,

@@ -16,6 +16,7 @@ from organincrement.planning.high_water import resident_bytes
 from organincrement.training.batches import BatchSource
 from organincrement.training.device import Hardware, ram_bytes
 from organincrement.training.loop import Trainer
+from organincrement.training.phases import phases_of
 from organincrement.training.reporting import Reporter
 from organincrement.training.signals import Diverged
 from organincrement.training.validation import ValidationResult
@@ -101,7 +102,7 @@ def rehearsed_steps(
     started = clock()
     hardware.keep_memory()  # as the job does
     method = setup.method(hardware.device)
-    names = [phase.name for phase in method.phases()]
+    names = [phase.name for phase in phases_of(method, plan)]
     short = _shortened(plan, len(names))
     pace = _Pace(clock=clock, phases=len(names), workers=plan.training.workers)
     reporter = Reporter(

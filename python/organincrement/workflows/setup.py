@@ -17,6 +17,7 @@ from organincrement.contract.model import Head, Normalisation, Preprocessing
 from organincrement.contract.package import manifest_sha256
 from organincrement.contract.plan import Plan, PlanInput, input_path
 from organincrement.inference.readout import Readout
+from organincrement.methods.fine_tune import FineTune
 from organincrement.methods.protocol import ContinualMethod, MethodInputs, Needs, configure
 from organincrement.methods.registry import method_named
 from organincrement.methods.teacher import FrozenTeacher
@@ -125,9 +126,8 @@ class Setup:
         return method_named(self.plan.method)(inputs)
 
     def _channel_of(self, teacher: LoadedModel) -> tuple[int, ...]:
-        if len(self.teachers) == 1:
-            return self.transition.teacher_to_student
-        return (0, *map(self.organs.index, self.organ_ids(teacher.organs)))
+        old, places = self.transition.old, self.transition.teacher_to_student
+        return (0, *(places[old.index(old.like(organ).id)] for organ in teacher.organs.hosted_in(old.organs)))
 
 
 def set_up(plan: Plan, plan_file: Path) -> Setup:
@@ -142,6 +142,10 @@ def set_up(plan: Plan, plan_file: Path) -> Setup:
     datasets = [DatasetFolder.open(path) for path in _paths(plan, plan_file, "dataset")]
     old_datasets = [DatasetFolder.open(path) for path in _paths(plan, plan_file, "old_dataset")]
     transition = _transition(teachers, datasets, old_datasets, plan)
+    if teachers and not transition.old_count and method.name != FineTune.name:  # which asks nothing of its teacher
+        raise WorkflowError(
+            "every organ of the teacher counts as a new one: nothing is left to keep; choose fine-tune or supervised"
+        )
     manifests = [teacher.manifest for teacher in teachers]
     for dataset in (*datasets, *old_datasets):
         _check_modalities(dataset, datasets[0], teachers)
@@ -169,12 +173,12 @@ def check_inputs(method: type[ContinualMethod], inputs: Sequence[PlanInput]) -> 
                 f"{Path(twice[0]).name}: is given twice as {given.role.replace('_', ' ')}; name it once"
             )
     if needs.teachers == "none" and count["teacher"]:
-        raise WorkflowError(f"method '{name}' takes no teacher")
+        raise WorkflowError(f"method '{name}' takes no teacher: leave --teacher out")
     if needs.teachers == "one" and count["teacher"] != 1:
         given = "give --teacher" if count["teacher"] == 0 else f"but {count['teacher']} are given"
         raise WorkflowError(f"method '{name}' needs a teacher: {given}")
-    if needs.teachers == "many" and not count["teacher"]:
-        raise WorkflowError(f"method '{name}' needs teachers: give --teacher, one or more")
+    if needs.teachers == "many" and count["teacher"] < 2:
+        raise WorkflowError(f"method '{name}' needs several teachers: give --teacher with two or more")
     if not count["dataset"]:
         raise WorkflowError(f"method '{name}' needs a dataset: give --dataset")
     if count["old_dataset"] and not needs.old_data:

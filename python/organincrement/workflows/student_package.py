@@ -133,10 +133,15 @@ def _manifest(setup: Setup, product: Product, prepared: PreparedCases, temperatu
         metrics=Metrics(
             validation=_rows(result.dice), agreement_with_teacher=_rows(result.agreement), recommended=recommended
         ),
-        licence=setup.teachers[0].manifest.licence if setup.teachers else "research use only",
+        licence=licence_of([teacher.manifest.licence for teacher in setup.teachers]),
         citation=cited(method.paper),
         weights=(),
     )
+
+
+def licence_of(teachers: Sequence[str]) -> str:
+    """Each teacher's: what one of them forbids, its student may not do either."""
+    return "; ".join(dict.fromkeys(filter(None, teachers))) or "research use only"
 
 
 def cited(paper: Citation) -> str:

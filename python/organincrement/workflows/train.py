@@ -22,6 +22,7 @@ from organincrement.training.checkpoint import load_best, newest_step
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.training.distributed import ALONE, Group, ProcessLost
 from organincrement.training.loop import Trainer
+from organincrement.training.phases import phases_of
 from organincrement.training.reporting import Reporter
 from organincrement.training.signals import CancelRequested, DiskFull, PauseRequested, is_disk_full
 from organincrement.training.validation import VALIDATION_STEP, HeldBackCase, Segmenter, ValidationResult, validate
@@ -163,7 +164,7 @@ def _run(
     setup = set_up(plan, job.plan_path)
     check_flags = _flag_check(job)
     method = setup.method(hardware.device, teachers_for(setup, hardware.device, job.path / CACHE, group.is_alone))
-    phases = [phase.name for phase in method.phases()]
+    phases = [phase.name for phase in phases_of(method, plan)]
     announce(events, plan, hardware, phases, newest_step(job.checkpoint_path), group)
     prepared = _prepared(setup, job, check_flags, group)
     training = _trained_on(plan, prepared)

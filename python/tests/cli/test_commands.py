@@ -71,7 +71,11 @@ def test_methods_tells_every_method_with_settings_as_json(capsys):
 
 def test_methods_for_people_has_a_line_for_each_method_and_setting(capsys):
     lines = run(capsys, "methods").out.splitlines()
-    assert len(lines) == sum(1 + len(method.Config.__dataclass_fields__) for method in METHODS.values())
+    assert len(lines) == 1 + sum(2 + len(method.Config.__dataclass_fields__) for method in METHODS.values())
+    assert lines[lines.index(next(line for line in lines if line.startswith("aeiseg"))) + 1] == (
+        "    needs: one teacher, new labels, a vault of old images"
+    )
+    assert "training.steps" in lines[-1]
 
 
 def test_status_as_json_is_the_last_event_with_the_state_in_one_line(tiny_student, capsys):
@@ -132,6 +136,49 @@ def test_a_cancelled_job_ends_with_4(tiny_world, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Reporter, "stepped", lambda self, *rest: (stepped(self, *rest), job.request_cancel()))
     done = run(capsys, "job", "run", job.path)
     assert done.code == 4 and done.out == f"{job.path}: cancelled\n"
+
+
+def test_a_resume_says_at_which_step_and_a_second_one_that_it_goes_on_already(tiny_world, tmp_path, capsys):
+    job = student_job(tiny_world, tmp_path)
+    first, second = (run(capsys, "job", "resume", job.path) for _ in range(2))
+    pid = re.fullmatch(re.escape(str(job.path)) + r": goes on at step 0 as process (\d+)\n", first.out)[1]
+    assert (first.code, second.code, second.out) == (0, 3, "")
+    assert second.err == (f"organincrement: job: process {pid} runs the job already; see `organincrement job status`\n")
+    assert run(capsys, "job", "cancel", job.path).out == f"{job.path}: cancelled\n"
+
+
+def test_a_resume_says_the_step_of_the_newest_checkpoint(tiny_world, tmp_path, capsys, monkeypatch):
+    job = student_job(tiny_world, tmp_path)
+    stepped = Reporter.stepped
+    monkeypatch.setattr(
+        Reporter, "stepped", lambda self, step, *rest: (stepped(self, step, *rest), step == 3 and job.request_pause())
+    )
+    assert run(capsys, "job", "run", job.path).out == f"{job.path}: paused\n"
+    assert re.search(r": goes on at step 3 as process \d+\n$", run(capsys, "job", "resume", job.path).out)
+    run(capsys, "job", "cancel", job.path)
+
+
+def test_a_refused_pause_or_cancel_says_what_can_be_done(tiny_world, tiny_student, tmp_path, capsys):
+    job = student_job(tiny_world, tmp_path)
+
+    def refused(action: str, path) -> str:
+        said = run(capsys, "job", action, path)
+        assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+        return said.err.removeprefix(f"organincrement: {path.name}: the job is ").rstrip("\n")
+
+    assert refused("pause", job.path) == "created, not running; `organincrement job resume` starts it"
+    job.request_pause()
+    run(capsys, "job", "run", job.path)
+    assert refused("pause", job.path) == "paused, not running; `organincrement job resume` goes on"
+    run(capsys, "job", "cancel", job.path)
+    again = "to start again, delete its folder, or make a job in another one"
+    assert refused("pause", job.path) == f"cancelled, not running; {again}"
+    assert refused("cancel", job.path) == f"cancelled already; {again}"
+    assert refused("resume", job.path) == f"cancelled; {again}"
+    done = f"nothing is left to do; its package is {tiny_student.path.name}/student"
+    assert refused("pause", tiny_student.path) == f"finished, not running; {done}"
+    assert refused("cancel", tiny_student.path) == f"finished already; {done}"
+    assert refused("resume", tiny_student.path) == f"finished; {done}"
 
 
 def test_an_interrupted_command_ends_with_4(tiny_world, tmp_path, capsys, monkeypatch):

@@ -58,9 +58,9 @@ def test_merge_takes_an_order_and_prints_json(two, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--uncertainty", "none"], "give 2, one for each"),
+        (["--uncertainty", "none", "none", "none"], "give 2, one for each"),
         (["--order", "1"], "each of the 2"),
-        (["--image", "scan.nii.gz"], "--model goes with --image"),
+        (["--image", "scan.nii.gz"], "--model segments the scan of --image: give both"),
     ],
 )
 def test_merge_refuses_what_cannot_be_meant(two, tmp_path, capsys, more, says):

@@ -1,9 +1,12 @@
 """Rows and summaries of evaluated cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from organincrement.contract.labels import LabelSpace, Organ
+from organincrement.contract.organs import organ_from_name
 from organincrement.contract.results import EvaluatedCase, EvaluatedOrgan, Evaluation
 from organincrement.evaluation.cases import evaluate_case, evaluation_csv, summarise
 from organincrement.evaluation.errors import EvaluationError
@@ -33,6 +36,18 @@ def test_organs_are_matched_by_what_they_are_not_by_their_number():
         ("liver", "measured", 1.0, 0.0),
     ]
     assert rows[1].volume_mm3 == 3 * 3 * 3 * 2.0
+
+
+@pytest.mark.parametrize("tumour", ["liver_tumour", "Tumor"])
+def test_an_anomaly_is_measured_whatever_its_host_is_called(tumour):
+    truth = LabelSpace((organ_from_name("liver"), organ_from_name("liver_tumour")))
+    liver, own = truth.organs
+    predicted = LabelSpace((replace(liver, id="Leber"), replace(own, id=tumour, host="Leber")))
+    array = grid(liver=(1, slice(0, 3)), tumour=(2, slice(5, 7)))
+    rows = evaluate_case(array, predicted, array, truth, ["liver", "liver_tumour"], SPACING)
+    assert [(row.organ, row.status, row.dice) for row in rows] == [
+        ("Leber", "measured", 1.0), (tumour, "measured", 1.0)
+    ]  # fmt: skip
 
 
 def test_each_way_of_having_no_distance_has_its_own_status():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from organincrement.contract.channels import channel_count
 from organincrement.contract.labels import LabelSpace, LabelTransition
+from organincrement.contract.model import Decoder, MultiDecoderHead
 from organincrement.inference.readout import Readout
 from organincrement.methods.continual_segment import ContinualSegment
 from organincrement.methods.protocol import Batch, MethodError, MethodInputs, Product, configure
@@ -219,3 +220,32 @@ def test_frozen_statistics_do_not_move_while_training(world):
 def test_targets_that_do_not_rise_between_none_and_all_are_refused(world, targets):
     with pytest.raises(MethodError, match="targets"):
         method_for(world, targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("ranges_mm", "merged_mm"),
+    [
+        ({"liver": (0.0, 100.0), "spleen": (200.0, 300.0)}, {"spleen": (0.0, 300.0)}),
+        ({"spleen": (200.0, 300.0)}, None),
+        ({"liver": (0.0, 100.0)}, None),
+    ],
+)
+def test_an_organ_that_others_count_as_may_lie_wherever_they_may(ranges_mm, merged_mm):
+    before = Decoder(organs=("liver", "spleen"), temperature=1.0, range_mm=ranges_mm, sparsity=0.0)
+    transition = LabelTransition(OLD, NEW, {"liver": "spleen"})
+    teacher = replace(tiny_manifest(OLD, tiny_spec(3)), head=MultiDecoderHead(decoders=(before,)))
+    after = ContinualSegment.plan_head(transition, [teacher]).decoders[0]
+    assert after.organs == ("spleen", "spleen") and after.range_mm == merged_mm
+
+
+def test_a_merged_organ_is_still_seen_where_it_lay_before():
+    before = Decoder(
+        organs=("liver", "spleen"), temperature=1.0, sparsity=0.0,
+        range_mm={"liver": (0.0, 100.0), "spleen": (200.0, 300.0)},
+    )  # fmt: skip
+    teacher = replace(tiny_manifest(OLD, tiny_spec(3)), head=MultiDecoderHead(decoders=(before,)))
+    head = ContinualSegment.plan_head(LabelTransition(OLD, NEW, {"liver": "spleen"}), [teacher])
+    old_alone = MultiDecoderHead(decoders=head.decoders[:1])
+    logits_C111, at_mm = torch.tensor([0.0, 9.0, 0.0]).reshape(3, 1, 1, 1), torch.tensor([50.0]).reshape(1, 1, 1)
+    readout = Readout.of(old_alone, LabelSpace((OLD.organs[1],)))
+    assert readout.reduce(lambda channel: logits_C111[channel], None, 1.0, at_mm).labels.item() == 1

@@ -138,3 +138,14 @@ def test_a_teacher_that_cannot_see_the_firsts_patch_is_refused_by_name():
     first, second = tiny_manifest(space, plain), replace(tiny_manifest(organs("spleen"), deep), name="deep")
     with pytest.raises(MethodError, match=r"'deep' sees patches of multiples of \[16, 16, 16\].* of \[8, 8, 8\]"):
         check_teachers([first, second], None)
+
+
+def test_teachers_whose_features_lie_on_different_grids_are_refused_by_name_and_taken_without_them():
+    plain = {**tiny_spec(2).args, "features": [4, 8, 8], "blocks": [1] * 3, "decoder_blocks": [1] * 2}
+    flat = {**plain, "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]]}
+    first, second = (tiny_manifest(organs("liver"), NetworkSpec(kind="PlainConvUNet", args=a)) for a in (plain, flat))
+    for pair in ([first, replace(second, name="flat")], [second, replace(first, name="flat")]):
+        with pytest.raises(MethodError, match=r"'flat' .* level 1 .* grid .* 'tiny': set feature_weight to 0"):
+            check_teachers(pair, 1)
+        check_teachers(pair, None)
+        check_teachers(pair, 0)

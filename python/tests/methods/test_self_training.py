@@ -41,7 +41,7 @@ def test_without_old_data_the_loss_is_that_of_the_completed_labels():
     batch = batch_of(random_labels([0, 0, STOMACH, UNLABELLED]), [NEW_SCAN] * 2)
     student, log_p = outputs(made, batch)
     said = made.teacher(batch.image_BCDHW).labels_BDHW
-    completed = torch.where((batch.labels_BDHW <= 0) & (said > 0), said, batch.labels_BDHW)
+    completed = torch.where((batch.labels_BDHW == 0) & (said > 0), said, batch.labels_BDHW)
     expected = {name: float(term.detach()) for name, term in labelled_terms(completed, log_p, 1.0).items()}
     assert {0, LIVER, SPLEEN} <= set(said.unique().tolist())
     assert made.loss(student, batch).values() == expected
@@ -58,6 +58,13 @@ def test_the_background_of_an_old_scan_may_be_the_new_organ():
 def test_the_teacher_does_not_overrule_the_labels_of_an_old_scan():
     made = method()
     batch = batch_of(random_labels([0, LIVER, SPLEEN]), [OLD_SCAN] * 2)
+    assert torch.equal(made._filled(batch), batch.labels_BDHW)
+
+
+def test_the_teacher_does_not_fill_what_nobody_labelled_as_beyond_the_scan():
+    made = method()
+    batch = batch_of(torch.full((2, 8, 8, 8), UNLABELLED), [NEW_SCAN] * 2)
+    assert bool((made.teacher(batch.image_BCDHW).labels_BDHW > 0).any())
     assert torch.equal(made._filled(batch), batch.labels_BDHW)
 
 

@@ -7,7 +7,7 @@ from tiny_models import SOFTMAX_KINDS, tiny_spec
 from organincrement.networks.build import NETWORKS, build_network, shrink_factor
 from organincrement.networks.errors import NetworkError
 from organincrement.networks.sizing import NetworkSpec, Size, unet_spec
-from organincrement.networks.stages import StageFeatures, bottleneck, decoder_stage, stage_channels
+from organincrement.networks.stages import StageFeatures, bottleneck, decoder_stage, stage_shape
 
 KINDS = ("PlainConvUNet", "ResidualEncoderUNet", "DynUNet", "SegResNet")
 SMALL = Size(features=(4, 8, 16), blocks=(1, 1, 1), patch=(16, 16, 16))
@@ -32,7 +32,7 @@ def test_a_stage_at_level_l_has_half_the_resolution_l_times(kind, level, channel
     shrunk = 4 if level is None else 2**level
     assert logits.shape == (2, 3, 8, 12, 16)
     assert stage.features.shape == (2, channels, 8 // shrunk, 12 // shrunk, 16 // shrunk)
-    assert level is None or stage_channels(spec, level) == channels
+    assert level is None or stage_shape(spec, level, (8, 12, 16)) == stage.features.shape[1:]
 
 
 @every_kind
@@ -115,7 +115,7 @@ def test_a_stage_of_a_network_of_residual_blocks_has_half_the_resolution(kind):
     network = build_network(kind, spec.args)
     with StageFeatures(network, 0) as finest:
         network(torch.randn(1, 1, 8, 8, 16))
-    assert finest.features.shape[2:] == (8, 8, 16) and stage_channels(spec, 0) == finest.features.shape[1]
+    assert finest.features.shape[2:] == (8, 8, 16) and stage_shape(spec, 0, (8, 8, 16)) == finest.features.shape[1:]
 
 
 def test_the_stages_of_a_basic_unet_have_half_the_resolution():
@@ -130,7 +130,7 @@ def test_the_stages_of_a_basic_unet_have_half_the_resolution():
 def test_of_several_decoders_none_is_meant():
     spec = tiny_spec(2, "MultiDecoder")
     with pytest.raises(NetworkError, match="layers of a 'MultiDecoder' are the stages of its decoder"):
-        stage_channels(spec, 1)
+        stage_shape(spec, 1, (8, 8, 8))
 
 
 def test_a_network_of_slices_shrinks_within_the_slice():

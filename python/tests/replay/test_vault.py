@@ -84,6 +84,14 @@ def test_only_the_owner_may_open_it_from_the_first_moment_on(folder, tmp_path):
     assert not partial.exists()
 
 
+@pytest.mark.parametrize("name", ["0001.b2nd", "10000.b2nd", ".123456.b2nd.part", "selection.html"])
+def test_what_a_killed_choice_left_is_cleared(tmp_path, name):
+    (tmp_path / "again.partial").mkdir()
+    (tmp_path / "again.partial" / name).write_bytes(b"half")
+    made_vault(tmp_path / "again")
+    assert not (tmp_path / "again.partial").exists() and len(open_vault(tmp_path / "again").cases()) == len(IMAGES)
+
+
 @posix
 @pytest.mark.parametrize("name", [".", "0002.b2nd", "vault.json"])
 def test_a_vault_that_others_may_open_is_refused(folder, name):
@@ -168,7 +176,7 @@ def test_a_trimmed_vault_keeps_the_first_of_the_greedy_order(folder):
     assert sorted(path.name for path in folder.glob("*.b2nd")) == ["0001.b2nd", "0002.b2nd"]
     assert [case.id for case in open_vault(folder).cases()] == ["exemplar:0001", "exemplar:0002"]
     for keep in (0, 3):
-        with pytest.raises(ReplayError, match="keep 1 to so many"):
+        with pytest.raises(ReplayError, match="keep between 1 and that many"):
             trim(folder, keep)
 
 
@@ -213,7 +221,8 @@ def test_a_file_that_is_no_vault_is_refused_in_one_line(folder, text):
 
 
 def test_a_folder_without_one_is_refused_in_one_line(tmp_path):
-    refused(tmp_path / "nowhere", "vault.json")
+    refused(tmp_path / "nowhere", "is no vault, which `exemplars select` makes")
+    refused(tmp_path, "is no vault")
 
 
 def test_a_vault_serves_its_model_that_models_descendants_and_its_method_only(folder):

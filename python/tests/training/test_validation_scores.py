@@ -67,7 +67,14 @@ def test_an_organ_nobody_looked_for_or_that_neither_shows_has_no_figure(tmp_path
     result = validate(Painted(4), [held], ORGANS, 2, READOUT, SEGMENTER)
     assert result.means(result.dice) == {"stomach": None}
     assert result.means(result.agreement) == {"liver": None, "spleen": None}
-    assert result.score == 0.0
+    assert result.score == 0.0 and result.labelled_dice is None
+
+
+def test_agreement_with_the_teacher_is_no_dice_of_the_labelled_organs():
+    unseen = ValidationResult(dice={"stomach": []}, agreement={"liver": [1.0], "spleen": [0.5]})
+    assert unseen.labelled_dice is None and unseen.score == 0.75
+    seen = ValidationResult(dice={"stomach": [0.4, 0.6]}, agreement={"liver": [1.0]})
+    assert seen.labelled_dice == pytest.approx(0.5)
 
 
 def test_old_organs_have_a_figure_only_where_some_scan_was_looked_at_for_them(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -13,12 +14,16 @@ from tiny_world import NEW, OLD, Order, copied, write_plan
 
 from organincrement.contract import codec
 from organincrement.contract.job import JobFolder
+from organincrement.contract.organs import organ_from_name
 from organincrement.contract.package import read_manifest
 from organincrement.contract.plan import Plan
-from organincrement.contract.results import Comparison, Evaluation
+from organincrement.contract.results import Comparison, EvaluatedCase, EvaluatedOrgan, Evaluation
+from organincrement.evaluation.cases import summarise
 from organincrement.evaluation.statistics import paired_difference
 from organincrement.training.signals import PauseRequested
 from organincrement.workflows import compare as comparing
+from organincrement.workflows.compare_jobs import NamedPlan
+from organincrement.workflows.compare_results import Learned, write_comparison
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.evaluate import evaluate
 
@@ -167,6 +172,18 @@ def test_a_cancelled_job_is_not_run_behind_ones_back(plans, tiny_world, tmp_path
         compared(plans[:1], tiny_world.test.path, tmp_path)
 
 
+def test_a_plan_that_cannot_be_trained_is_found_before_the_first_training(plans, tiny_world, tmp_path):
+    unknown = changed(plans[1], tmp_path / "later.json", method="nomethod")
+    with pytest.raises(WorkflowError, match=r"^plan later: method 'nomethod' is unknown; there are: "):
+        compared([plans[0], unknown], tiny_world.test.path, tmp_path / "out")
+    gone = codec.read(Plan, plans[1])
+    inputs = tuple(replace(one, path="gone") if one.role == "teacher" else one for one in gone.inputs)
+    without = changed(plans[1], tmp_path / "without.json", inputs=inputs)
+    with pytest.raises(WorkflowError, match=r"^plan without: .*gone: .*check that it exists"):
+        compared([plans[0], without], tiny_world.test.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_that_cannot_tell_plans_apart_are_refused(plans, tiny_world, tmp_path):
     twin = changed(plans[1], tmp_path / "Plain.json")
     with pytest.raises(WorkflowError, match="two plans are called 'Plain'"):
@@ -215,3 +232,26 @@ def _renamed_organ(world, folder: Path) -> Path:
         text = path.read_text(encoding="utf-8").replace('"stomach"', '"pancreas"').replace("69695003", "15776009")
         path.write_text(text, encoding="utf-8")
     return dataset.path
+
+
+def test_students_that_call_an_anomalys_host_differently_are_compared(tiny_world, tmp_path):
+    liver, tumour = organ_from_name("liver"), organ_from_name("liver_tumour")
+    other = replace(liver, id="Leber"), replace(tumour, id="Tumor", host="Leber")
+    manifest, job = read_manifest(tiny_world.teacher), tiny_world.teacher_job
+
+    def learned(name: str, organs, teacher) -> Learned:
+        rows = [EvaluatedOrgan(organ=o.id, status="missed", dice=0.0, hd95_mm=None, assd_mm=None, volume_mm3=0.0)
+                for o in organs]  # fmt: skip
+        cases = (EvaluatedCase(id="case", organs=tuple(rows)),)
+        evaluation = Evaluation(model=name, reference="truth", cases=cases, summary=summarise(cases))
+        taught = (replace(manifest, name="old", organs=teacher), None, tiny_world.teacher)
+        plan = NamedPlan(name=name, file=tmp_path / name, plan=job.plan(), parents={})
+        return Learned(
+            plan=plan, job=job, manifest=replace(manifest, organs=organs), evaluation=evaluation, teachers=[taught]
+        )
+
+    both = [learned("a", (liver, tumour), other), learned("b", other, (liver,))]
+    rows = write_comparison(both, tmp_path, test="test", teacher_row=False, notes=[]).comparison.rows
+    assert [(row.method, row.organ, row.group) for row in rows] == [
+        ("a", "liver", "old"), ("a", "liver_tumour", "old"), ("b", "liver", "old"), ("b", "liver_tumour", "new"),
+    ]  # fmt: skip

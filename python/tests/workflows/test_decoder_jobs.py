@@ -1,10 +1,12 @@
 """Continual Segment as a job: pauses in the midst of pruning change nothing, its package is used like any other."""
 
+import json
+
 import pytest
 import safetensors.torch
 import torch
 from job_stories import assert_same_student, at_step
-from tiny_world import NEW, OLD, SHAPE, Order, student_job, write_plan
+from tiny_world import NEW, OLD, QUICK, SHAPE, Order, copied, student_job, write_plan
 
 from organincrement.contract.events import read_events
 from organincrement.contract.model import MultiDecoderHead
@@ -13,8 +15,9 @@ from organincrement.imaging.phantom.scan import SITES
 from organincrement.imaging.safe_read import read_image
 from organincrement.models.package import load_package
 from organincrement.networks.pruning import prunable, sparsity_of
-from organincrement.training.checkpoint import load_newest
+from organincrement.training.checkpoint import load_newest, save_checkpoint
 from organincrement.workflows import jobs
+from organincrement.workflows.make_plan import PlanRequest, make_plan
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
 from organincrement.workflows.segment import SegmentRequest, segment
 from organincrement.workflows.train import create_job, run_job
@@ -125,3 +128,75 @@ def test_ranges_along_the_body_are_stored_where_the_setting_asks_for_them(tiny_w
     assert high - low > 0 and places.min() < high and low < places.max()
     scan = tiny_world.test.image_path(tiny_world.test.cases()[0])
     assert list(segment(SegmentRequest(model=job.student_path, out=tmp_path / "out", images=[scan], device="cpu")))
+
+
+def told(job):
+    """The `started` events."""
+    return [event for event in read_events(job.events_path) if event.type == "started"]
+
+
+def test_where_no_case_shows_the_new_organ_nothing_is_pruned(tiny_world, tmp_path):
+    dataset = copied(tiny_world.site_b, tmp_path / "data")
+    held = dataset.cases()[0].id
+    path = dataset.path / "cases" / f"{held}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "annotated": []}))
+    overrides = {key.replace("__", "."): value for key, value in SETTINGS.items()} | {"validation.cases": [held]}
+    order = Order(
+        dataset=dataset.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher, method=METHOD, overrides=overrides
+    )
+    job = create_job(write_plan(order), tmp_path / "job")
+    assert run_job(job) == "finished" and job.status().step == 4
+    assert load_package(job.student_path).manifest.head.decoders[1].sparsity == 0.0
+
+
+def test_without_held_back_cases_all_steps_train_the_whole_decoder(tiny_world, tmp_path):
+    job = student_job(tiny_world, tmp_path, METHOD, **SETTINGS, validation__cases=[])
+    assert run_job(job) == "finished" and job.status().step == 12
+    assert [(event.total_steps, event.phases) for event in told(job)] == [(12, ("decoder",))]
+    assert load_package(job.student_path).manifest.head.decoders[1].sparsity == 0.0
+
+
+def test_a_plan_says_that_nothing_will_be_pruned_where_no_case_is_held_back(tiny_world, tmp_path):
+    def said(**overrides):
+        lines = []
+        make_plan(
+            PlanRequest(
+                datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,),
+                method=METHOD, device="cpu", notice=lines.append, overrides={**QUICK, **overrides},
+            )
+        )  # fmt: skip
+        return [line for line in lines if "pruned" in line]
+
+    (line,) = said(**{"validation.cases": []})
+    assert line.startswith("no case is held back: nothing will be pruned") and "\n" not in line
+    assert said() == [] and said(**{"validation.cases": [], "targets": []}) == []
+
+
+# as jobs were before: at the end of what was then the first of three phases, and before it
+@pytest.mark.parametrize(("ended", "last"), [(True, 4), (False, 12)])
+def test_a_job_begun_when_half_of_its_steps_were_trained_is_finished(tiny_world, tmp_path, monkeypatch, ended, last):
+    job = student_job(tiny_world, tmp_path, METHOD, **SETTINGS, validation__cases=[])
+    at_step(monkeypatch, 4, job.request_pause)
+    assert run_job(job) == "paused"
+    step, state, _ = load_newest(job.checkpoint_path)
+    state["progress"]["ended"] = ended
+    save_checkpoint(job.checkpoint_path, step, state, best=False)
+    jobs.resume(job)
+    assert run_job(job) == "finished" and job.status().step == last
+    assert [event.total_steps for event in told(job)] == [12, 12]
+    assert load_package(job.student_path).manifest.head.decoders[1].sparsity == 0.0
+
+
+def test_every_phase_is_validated_as_often_as_the_window_asks(tiny_world, tmp_path):
+    def every_steps(**overrides):
+        settings = {key: value for key, value in QUICK.items() if not key.startswith("validation")}
+        request = PlanRequest(
+            datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,),
+            method=METHOD, device="cpu", overrides={**settings, "training.steps": 420, **overrides},
+        )  # fmt: skip
+        return make_plan(request).validation.every_steps
+
+    assert every_steps() == every_steps(window=10, targets=[]) == 84
+    assert every_steps(window=3) == 110 // 4, "the phases are of 200, 110 and 110 steps"
+    assert every_steps(window=3, **{"validation.every_steps": 100}) == 100
+    assert every_steps(window=3, **{"validation.cases": []}) == 84

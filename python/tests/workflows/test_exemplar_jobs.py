@@ -3,11 +3,13 @@
 import html
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from compare_world import compared
 from job_stories import assert_events_are_whole, assert_same_student, at_step
 from planted_names import PLANTED, SURNAME, found_in
 from tiny_world import QUICK
@@ -16,7 +18,10 @@ from organincrement.cli.main import main
 from organincrement.contract import codec
 from organincrement.contract.dataset import DatasetFolder
 from organincrement.contract.job import JobFolder
+from organincrement.contract.labels import LabelSpace
+from organincrement.contract.organs import organ_from_name
 from organincrement.contract.package import read_manifest
+from organincrement.contract.plan import moved_plan
 from organincrement.contract.vault import Vault
 from organincrement.imaging.preprocessing import preprocess_pair
 from organincrement.imaging.safe_read import read_image, read_labels
@@ -24,6 +29,8 @@ from organincrement.inference import content
 from organincrement.networks.vgg import Vgg16
 from organincrement.replay.vault import open_vault
 from organincrement.workflows import jobs
+from organincrement.workflows.errors import WorkflowError
+from organincrement.workflows.old_slabs import OldSet
 
 FEW = ("--keep", 3, "--most-certain", 5, "--passes", 3, "--device", "cpu")
 
@@ -234,3 +241,25 @@ def test_vault_json_meets_its_schema(vaults):
     document = json.loads((vaults["aeiseg"] / "vault.json").read_text(encoding="utf-8"))
     schema.validate(document, json_schema(Vault))
     assert codec.from_json(Vault, document, where="test") == open_vault(vaults["aeiseg"]).vault
+
+
+def test_a_comparison_that_would_train_the_vaults_teacher_again_is_refused_before_it_trains(
+    tiny_world, finished, tmp_path
+):
+    plan, _ = finished
+    made = tiny_world.teacher_job
+    codec.write(moved_plan(made.plan(), made.plan_path, tmp_path / "first.json"), tmp_path / "first.json")
+    with pytest.raises(WorkflowError, match=r"plan plan: .*leave plan first out") as caught:
+        compared([tmp_path / "first.json", plan], tiny_world.test.path, tmp_path / "out")
+    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def test_an_anomaly_is_offered_as_an_exemplar_whatever_the_old_set_calls_its_host(tiny_world):
+    liver, tumour = organ_from_name("liver"), organ_from_name("liver_tumour")
+    site, manifest = tiny_world.site_a, read_manifest(tiny_world.teacher)
+    organs = (replace(liver, id="Leber"), replace(tumour, id="Tumor", host="Leber"))
+    old = OldSet(
+        dataset=DatasetFolder(site.path, replace(site.manifest, organs=organs)), cases=tuple(site.cases()),
+        organs=LabelSpace((liver, tumour)), preprocessing=manifest.preprocessing, slab=16,
+    )  # fmt: skip
+    assert {int(label) for _, _, labels_DHW in old.slabs(0) for label in np.unique(labels_DHW)} >= {1, 2}

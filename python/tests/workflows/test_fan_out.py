@@ -72,6 +72,9 @@ def test_several_that_fail_are_each_told_once_with_their_reason(tmp_path):
 
 
 def test_several_are_refused_only_where_each_of_them_is(tmp_path):
+    with pytest.raises(WorkflowError, match=r"^2 of 2 failed \(.*\) as said above$"):
+        faults = ((0, "refused"), (1, "refused"))
+        squares(Squaring(folder=tmp_path, faults=faults), range(2), Crew())
     with pytest.raises(WorkflowError, match=r"^2 of 3 failed"):
         squares(Squaring(folder=tmp_path, faults=((1, "refused"), (2, "refused"))), range(3), Crew())
     with pytest.raises(WorkflowError, match=r"^2 of 3 failed"):  # as the command line has it of one that is missing

@@ -77,6 +77,15 @@ def test_organs_of_one_head_can_be_merged_and_those_of_two_cannot(tiny_world, st
     assert "\n" not in str(refused.value) and not (tmp_path / "other.json").exists()
 
 
+def test_the_organ_of_a_whole_head_can_be_learned_anew(tiny_world, steps, tmp_path):
+    planned(steps[0][0], tiny_world.site_b.path, tmp_path / "plan.json", merges={"stomach": "stomach"})
+    job = create_job(tmp_path / "plan.json", tmp_path / "job")
+    assert run_job(job) == "finished"
+    manifest = read_manifest(job.student_path)
+    assert [head.organs for head in manifest.head.heads] == [("liver", "spleen"), ("stomach",)]
+    assert manifest.network.args["out_channels"] == 5
+
+
 def test_an_exemplar_vault_of_the_first_model_serves_its_grandchild(tiny_world, steps, tmp_path):
     students, third = steps
     vault = tmp_path / "vault"

@@ -9,9 +9,11 @@ import torch
 from job_stories import assert_same_student, at_step, weights_of
 from tiny_world import FIRST_MODEL, QUICK, SHAPE
 
+from organincrement.contract import codec
 from organincrement.contract.dataset import DatasetFolder
 from organincrement.contract.job import JobFolder
 from organincrement.contract.package import read_manifest
+from organincrement.contract.plan import Plan
 from organincrement.imaging.phantom.scan import SITES
 from organincrement.imaging.safe_read import read_labels
 from organincrement.methods.protocol import MethodError
@@ -21,6 +23,7 @@ from organincrement.workflows import jobs
 from organincrement.workflows.make_plan import PlanRequest, make_plan
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
 from organincrement.workflows.segment import SegmentRequest, segment
+from organincrement.workflows.setup import set_up
 from organincrement.workflows.train import create_job, run_job
 
 ORGANS = ("liver", "spleen", "stomach")
@@ -109,6 +112,32 @@ def test_teachers_whose_features_cannot_be_compared_are_refused_by_name_and_take
     with pytest.raises(MethodError, match=r"'feature_level' is 3, but of teacher '.*' the network has no level 3"):
         planned_job(tmp_path, (hospitals.unlabelled,), "ms-kd", overrides={"feature_level": 3}, **request)
     planned_job(tmp_path, (hospitals.unlabelled,), "ms-kd", overrides={"feature_weight": 0}, **request)
+
+
+def test_a_patch_that_another_teacher_than_the_first_cannot_see_is_refused_by_its_name(hospitals, tmp_path):
+    deep = first_model(tmp_path / "deep", hospitals.datasets[1], features=[4, 8, 8], blocks=[1, 1, 1])
+    asked = {"feature_weight": 0, "training.patch": [18, 18, 18]}
+    with pytest.raises(MethodError, match=r"is \[18, 18, 18\], but teacher '.*' .* multiples of \[4, 4, 4\]"):
+        planned_job(
+            tmp_path, (hospitals.unlabelled,), "ms-kd", overrides=asked, teachers=(hospitals.teachers[0], deep),
+            include=("draft",),
+        )  # fmt: skip
+
+
+def test_an_organ_that_counts_as_a_new_one_is_background_to_the_teacher_of_it(hospitals, tmp_path):
+    job = planned_job(
+        tmp_path, (hospitals.kidneys,), "ms-kd", teachers=hospitals.teachers[:2], merges={"spleen": "kidney_left"},
+        overrides={"ground_truth": True},
+    )  # fmt: skip
+    plan = tmp_path / "plan.json"
+    of_liver, of_spleen = set_up(codec.read(Plan, plan), plan).frozen_teachers(torch.device("cpu"))
+    image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    p_liver, p_spleen = of_liver(image).p_BKDHW, of_spleen(image).p_BKDHW
+    torch.testing.assert_close(p_liver.sum(1), torch.ones(1, 16, 16, 16))
+    torch.testing.assert_close(p_spleen[:, 0], torch.ones(1, 16, 16, 16))
+    assert p_liver[:, 1].mean() > 0 and p_spleen[:, 1].max() == 0
+    assert run_job(job) == "finished"
+    assert read_manifest(job.student_path).label_space.ids == ("liver", "kidney_left")
 
 
 @pytest.fixture(scope="module")

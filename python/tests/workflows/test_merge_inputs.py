@@ -1,11 +1,15 @@
 """What can be merged, what is refused and in which words, and what a merge leaves on disk."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from merge_inputs_made_up import SHAPE, box, drawn, labels, merged, segmented, space, volume
 
+from organincrement.contract.errors import ContractError
+from organincrement.contract.labels import LabelSpace
+from organincrement.contract.organs import organ_from_name
 from organincrement.contract.results import MergeConflict
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.segments import read_segments
@@ -14,7 +18,8 @@ from organincrement.imaging.writing import write_segmentation, write_volume
 from organincrement.inference.conflicts import MOST_CONFLICTS
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.merge import MergeRequest, merge
-from organincrement.workflows.merge_inputs import MergeInput
+from organincrement.workflows.merge_inputs import MergeInput, open_input
+from organincrement.workflows.merge_models import _told_apart
 from organincrement.workflows.merge_words import in_words
 
 ORGAN = box((1, 5), (1, 7), (0, 6))
@@ -47,6 +52,17 @@ def test_another_grid_is_refused_and_looked_up_only_when_asked(tmp_path, spleen)
     done, found = merged(tmp_path / "out", spleen, moved, resample=True)
     assert (found[0:3, 1:7, 6:9] == 2).all() and not (found[3:] == 2).any()
     assert done.conflicts[0].volume_mm3 == 2 * 6 * 2 * 9.0
+
+
+@pytest.mark.parametrize(("maps", "said"), [((10, None), ["b"]), ((10, 10), []), ((None, None), [])])
+def test_a_segmentation_without_a_map_beside_one_with_a_map_is_said_to_count_as_certain(tmp_path, maps, said):
+    organs, told = (space("spleen"), space("stomach")), []
+    one, other = (
+        segmented(tmp_path / name, labels((1, OTHER)), organ, doubt)
+        for name, organ, doubt in zip("ab", organs, maps, strict=True)
+    )
+    merged(tmp_path / "out", one, other, notice=told.append)
+    assert [line.split(":")[0] for line in told] == said
 
 
 def test_another_scan_far_away_is_refused_even_when_resampled(tmp_path, spleen):
@@ -121,7 +137,7 @@ def test_a_segmentation_given_twice_is_refused(tmp_path, spleen):
 
 def test_segmentations_of_two_files_are_merged_with_a_word_of_warning(tmp_path, spleen):
     said: list[str] = []
-    other = segmented(tmp_path / "b", labels(), space("stomach"), scan="6" * 64)
+    other = segmented(tmp_path / "b", labels(), space("stomach"), 10, scan="6" * 64)
     merged(tmp_path / "out", spleen, other, notice=said.append)
     assert len(said) == 1 and "different files" in said[0]
 
@@ -211,3 +227,39 @@ def test_memory_is_that_of_the_result_and_a_slab(tmp_path):
     # labels, uncertainty, and parts of a fixed size; the three inputs alone would be 6 bytes a voxel
     assert len(done.conflicts) > 1 and peak < 2 * int(np.prod(shape)) + 300 * 2**20, peak / 2**20
     assert (tmp_path / "out" / "uncertainty.nrrd").stat().st_size > 0
+
+
+@pytest.mark.parametrize("names", [("left kidney", "right kidney"), ("liver tumour", "spleen tumour")])
+def test_two_organs_of_one_id_are_refused_instead_of_becoming_one(tmp_path, names):
+    inputs = []
+    for name, where in zip(names, (ORGAN, OTHER), strict=True):
+        organ = replace(organ_from_name(name), id="mine", name="Mine")
+        inputs.append(segmented(tmp_path / name, labels((1, where)), LabelSpace((organ,))))
+    with pytest.raises(ContractError, match=r"organ 'mine' .* here and .* there; they are two: rename one of them"):
+        merged(tmp_path / "out", *inputs)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_organ_cut_off_by_the_first_ones_grid_is_told_with_what_is_left_of_it(tmp_path, spleen):
+    said: list[str] = []
+    moved = segmented(tmp_path / "b", labels((1, ORGAN), (2, OTHER)), space("liver", "stomach"), grid=shifted)
+    own = open_input(moved, said.append)
+    list(own.label_slabs(6, volume(labels())))
+    assert said == [
+        "b: on the first one's grid Liver has 0.648 of its 0.864 ml, Stomach has 0.81 of its 1.08 ml; where they reach "
+        "beyond it, name the one with the largest grid first"
+    ]
+    list(own.label_slabs(6, volume(labels(shape=(12, 8, 10)), origin_mm=(-5.0, 20.0, 91.0))))
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        (["a", "a", "a-2"], ["a", "a-2", "a-2-2"]),
+        (["a-2", "a", "A"], ["a-2", "a", "A-3"]),
+        (["leber/1", "leber 1"], ["leber-1", "leber-1-2"]),
+    ],
+)
+def test_models_of_like_names_get_a_folder_each(names, folders):
+    assert _told_apart(names) == folders

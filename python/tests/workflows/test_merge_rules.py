@@ -8,6 +8,7 @@ from organincrement.contract import codec
 from organincrement.contract.results import Regions, SegmentReport
 from organincrement.imaging.safe_read import read_stored
 from organincrement.imaging.segments import read_segments
+from organincrement.workflows.merge_words import in_words
 
 LEFT, RIGHT = box((1, 5), (1, 7), (0, 6)), box((1, 5), (1, 7), (4, 9))
 BOTH = box((1, 5), (1, 7), (4, 6))  # 4 × 6 × 2 voxels
@@ -158,3 +159,35 @@ def test_slabs_of_any_size_give_the_same(tmp_path, monkeypatch, slab):
     monkeypatch.setattr("organincrement.workflows.merge_slabs._SLAB_VOXELS", slab)
     again, same = merged(tmp_path / "slabs", *inputs)
     assert np.array_equal(found, same) and again.conflicts == done.conflicts and len(done.conflicts) > 50
+
+
+def test_a_disagreement_on_a_host_is_not_hidden_by_its_anomaly(tmp_path):
+    liver = segmented(tmp_path / "a", labels((1, LEFT)), space("liver"), 10)
+    tumour = segmented(tmp_path / "b", labels((2, LEFT)), space("liver", "liver_tumour"), 70)
+    spleen = segmented(tmp_path / "c", labels((1, LEFT)), space("spleen"), 20)
+    done, found = merged(tmp_path / "out", liver, tumour, spleen)
+    assert (found[LEFT] == 2).all()
+    assert {at(done, i) for i in range(2)} == {
+        ("liver", "liver_tumour", "liver_tumour", "anomaly-over-host"),
+        ("liver_tumour", "spleen", "liver_tumour", "confidence"),
+    }
+    assert in_words(done)[1].startswith("they disagree in 1 place, ")
+    assert in_words(done)[-1].startswith("anomalies that lie in their organ: 1 place, ")
+
+
+def test_two_equally_certain_anomalies_of_one_organ_are_settled_by_the_order(tmp_path):
+    liver = segmented(tmp_path / "a", labels((1, LEFT)), space("liver"), 10)
+    tumour = segmented(tmp_path / "b", labels((1, BOTH)), space("liver_tumour"), 70)
+    done, _ = merged(
+        tmp_path / "out", liver, tumour, segmented(tmp_path / "c", labels((1, BOTH)), space("liver_cyst"), 70)
+    )
+    assert ("liver_tumour", "liver_cyst", "liver_tumour", "order") in {at(done, i) for i in range(2)}
+
+
+def test_an_anomaly_that_stands_over_one_of_another_organ_is_told_as_a_disagreement(tmp_path):
+    liver = segmented(tmp_path / "a", labels((1, LEFT)), space("liver"), 40)
+    tumour = segmented(tmp_path / "b", labels((1, LEFT)), space("liver_tumour"), 70)
+    other = segmented(tmp_path / "c", labels((2, LEFT)), space("spleen", "spleen_tumour"), 5)
+    said = in_words(merged(tmp_path / "out", other, liver, tumour)[0])
+    assert any(line.startswith("  Liver tumour over Spleen tumour: ") for line in said)
+    assert any(line.endswith("it lies in its organ") for line in said)

@@ -1,12 +1,15 @@
 """A job pauses with a checkpoint and no process, resumes as if nothing had been; a cancel leaves nothing running."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
-from job_stories import assert_events_are_whole, assert_same_student, at_step, types_of
+from job_stories import assert_events_are_whole, assert_same_student, at_step, killed_run, types_of
 from tiny_world import student_job
 
 from organincrement.contract.errors import ContractError
@@ -137,6 +140,106 @@ def test_a_job_that_never_ran_is_cancelled_by_its_flag(tiny_world, tmp_path):
     job = student_job(tiny_world, tmp_path)
     jobs.cancel(job)
     assert job.status().state == "cancelled"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("moment", ["prepare", "step", "package"])
+def test_a_cancel_of_a_job_whose_process_was_killed_leaves_no_copies_of_scans(uninterrupted, tmp_path, moment):
+    job = create_job(uninterrupted[0], tmp_path / "job")
+    for _ in range(2):
+        assert killed_run(job, moment, 2 if moment == "prepare" else 1) == -signal.SIGKILL
+    job.partial_student_path.mkdir(exist_ok=True)
+    assert (job.path / "cache").is_dir()
+    assert jobs.cancel(job) == "cancelled"
+    assert not (job.path / "cache").exists() and not job.partial_student_path.exists()
+    with pytest.raises(WorkflowError, match="cancelled already"):
+        jobs.cancel(job)
+
+
+def test_a_cancel_of_a_failed_job_leaves_no_copies_of_scans(uninterrupted, tmp_path, monkeypatch):
+    job = create_job(uninterrupted[0], tmp_path / "job")
+    monkeypatch.setattr(train, "_trained_on", lambda *_: (_ for _ in ()).throw(WorkflowError("made up")))
+    with pytest.raises(WorkflowError, match="made up"):
+        run_job(job)
+    assert job.status().state == "failed" and (job.path / "cache").is_dir()
+    assert jobs.cancel(job) == "cancelled"
+    assert not (job.path / "cache").exists()
+
+
+def test_a_second_cancel_deletes_what_the_first_one_left(tiny_world, tmp_path):
+    job = student_job(tiny_world, tmp_path)
+    jobs.cancel(job)
+    (job.path / "cache").mkdir()
+    (job.path / "cache" / "pt_1.image.b2nd").touch()
+    assert jobs.cancel(job) == "cancelled"
+    assert not (job.path / "cache").exists()
+
+
+def test_copies_that_cannot_be_deleted_are_told_of(tiny_world, tmp_path, monkeypatch):
+    job = student_job(tiny_world, tmp_path)
+    (job.path / "cache").mkdir()
+    monkeypatch.setattr(jobs.shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(WorkflowError, match=r"^job: the job is cancelled, but .* could not be deleted"):
+        jobs.cancel(job)
+
+
+def test_a_process_that_has_not_begun_yet_counts_as_the_one_that_runs_the_job(tiny_world, tmp_path):
+    job = student_job(tiny_world, tmp_path, "fine-tune", training__steps=2000, validation__every_steps=2000)
+    process = jobs.start_detached(job)
+    assert job.process() is None and jobs.has_process(job)
+    for again in (jobs.resume, jobs.start_detached):
+        with pytest.raises(WorkflowError, match=f"^job: process {process.pid} runs the job already"):
+            again(job)
+    running(job)
+    with pytest.raises(WorkflowError, match=f"^job: the job is running, as process {process.pid}; only a paused"):
+        jobs.resume(job)
+    assert not job.starting_path.exists()
+    assert jobs.cancel(job) == "cancelled"
+    process.wait(5)
+
+
+def test_a_job_is_cancelled_before_its_process_has_begun(tiny_world, tmp_path):
+    job = student_job(tiny_world, tmp_path)
+    process = jobs.start_detached(job)
+    assert jobs.cancel(job) == "cancelled"
+    process.wait(1)
+    assert not job.student_path.exists() and not (job.path / "cache").exists()
+
+
+def test_a_process_that_died_at_once_does_not_keep_the_job_from_being_resumed(tiny_world, tmp_path, monkeypatch):
+    job = student_job(tiny_world, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs.sys, "executable", "/bin/false" if os.name == "posix" else "where.exe")
+        process = jobs.start_detached(job)
+    while process.poll() is None:
+        time.sleep(0.01)
+    assert not jobs.has_process(job)
+    jobs.resume(job)
+    assert run_job(job) == "finished" and not job.starting_path.exists()
+
+
+def test_of_two_resumes_at_the_same_moment_one_starts_a_process(tiny_world, tmp_path):
+    job = student_job(tiny_world, tmp_path)
+    both, started, refused = threading.Barrier(2), [], []
+
+    def start() -> None:
+        jobs.resume(job)
+        both.wait()
+        try:
+            started.append(jobs.start_detached(job))
+        except WorkflowError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 1 and refused == [
+        f"job: process {started[0].pid} runs the job already; see `organincrement job status`"
+    ]
+    assert jobs.cancel(job) == "cancelled"
+    started[0].wait(5)
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(tiny_world, tmp_path):

@@ -75,9 +75,9 @@ def test_every_phase_of_a_pruning_is_rehearsed(tiny_world, tmp_path, monkeypatch
     found = rehearsed(job, clock)
     assert found.work.phases == [200, 110, 110]
     assert found.costs.step_s == pytest.approx((0.1, 0.2, 0.2))
-    # without a score there is nothing to prune by, and the job ends after its first phase
+    # without a score there is nothing to prune by, and the first phase has all steps
     held_none = student_job(tiny_world, tmp_path / "none", "continual-segment", validation__cases=[])
-    assert len(rehearsed(held_none).work.phases) == 1
+    assert rehearsed(held_none).work.phases == [6]
 
 
 def test_validation_costs_by_the_windows_of_all_held_back_cases(tiny_world, tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_world import FIRST_MODEL, Order, copied, write_plan
+from tiny_world import FIRST_MODEL, QUICK, Order, copied, write_plan
 
 from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
@@ -15,6 +15,7 @@ from organincrement.methods.registry import METHODS
 from organincrement.planning.errors import PlanningError
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.make_plan import PlanRequest, make_plan
+from organincrement.workflows.train import create_job, run_job
 
 BEYOND = "bla-uag"
 
@@ -116,6 +117,38 @@ def test_a_merged_organ_leaves_the_student_one_organ_fewer(tiny_world, tmp_path)
         )
     )  # fmt: skip
     assert plan.merges == {"spleen": "liver"}
+
+
+ALL_REPLACED = {"liver": "stomach", "spleen": "stomach"}
+KEEPING = [name for name, method in METHODS.items() if method.needs.teachers != "none" and name != "fine-tune"]
+
+
+@pytest.mark.parametrize("method", KEEPING)
+def test_a_teacher_of_which_nothing_is_left_to_keep_is_refused(tiny_world, tmp_path, method):
+    exemplars = None
+    if METHODS[method].needs.exemplars:
+        exemplars = tmp_path / "vault"
+        exemplars.mkdir()
+        (exemplars / "vault.json").write_text("{}", encoding="utf-8")
+    request = PlanRequest(
+        datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,), device="cpu",
+        method=method, merges=ALL_REPLACED, exemplars=exemplars,
+    )  # fmt: skip
+    with pytest.raises(WorkflowError, match="nothing is left to keep; choose fine-tune or supervised") as refusal:
+        make_plan(request)
+    assert "\n" not in str(refusal.value) and not (tmp_path / "plan.json").exists()
+
+
+def test_fine_tuning_goes_on_from_a_teacher_of_which_nothing_is_kept(tiny_world, tmp_path):
+    make_plan(
+        PlanRequest(
+            datasets=(tiny_world.site_b.path,), out=tmp_path / "plan.json", teachers=(tiny_world.teacher,),
+            device="cpu", method="fine-tune", merges=ALL_REPLACED, overrides=QUICK,
+        )
+    )  # fmt: skip
+    job = create_job(tmp_path / "plan.json", tmp_path / "job")
+    assert run_job(job) == "finished"
+    assert read_manifest(job.student_path).label_space.ids == ("stomach",)
 
 
 @pytest.mark.parametrize(

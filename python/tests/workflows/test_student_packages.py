@@ -11,6 +11,7 @@ from tiny_world import QUICK, SHAPE, Order, student_job, write_plan
 from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.imaging.phantom.scan import SITES
 from organincrement.models.package import load_package
+from organincrement.workflows import student_package
 from organincrement.workflows.make_plan import PlanRequest, make_plan
 from organincrement.workflows.phantom_dataset import write_phantom_dataset
 from organincrement.workflows.setup import set_up
@@ -41,6 +42,20 @@ def test_a_student_works_on_its_teachers_grid_and_patch(tiny_world, tiny_student
     student, teacher = read_manifest(tiny_student.student_path), read_manifest(tiny_world.teacher)
     assert student.preprocessing == teacher.preprocessing
     assert student.inference.patch == teacher.inference.patch and student.network.kind == teacher.network.kind
+
+
+@pytest.mark.parametrize(
+    ("teachers", "students"),
+    [
+        ([], "research use only"),
+        (["", ""], "research use only"),
+        (["CC BY 4.0"], "CC BY 4.0"),
+        (["CC BY 4.0", "CC BY 4.0"], "CC BY 4.0"),
+        (["CC BY 4.0", "CC BY-NC-ND 4.0"], "CC BY 4.0; CC BY-NC-ND 4.0"),
+    ],
+)
+def test_a_student_is_under_the_licences_of_all_its_teachers(teachers, students):
+    assert student_package.licence_of(teachers) == students
 
 
 def test_a_first_model_has_no_ancestors(tiny_world):
