@@ -42,6 +42,7 @@ def write_page(folder: Path, figures: Figures, study_figures: Path) -> None:
         steps=STEPS,
         suspects=[line for study in STUDIES.values() for line in suspects(figures, study)],
         headneck=_headneck(figures, study_figures),
+        headneck_why=WHY["headneck"],
         costs=_costs(figures),
         skipped=[(name, reason) for name in RUNS if (reason := why_not(name))],
         missing=", ".join(f"`{name}`" for name in _missing(figures)),

@@ -186,7 +186,7 @@ def trim(folder: Path, keep: int) -> Vault:
     """Keep the first exemplars only; what is left is what the greedy choice would have given. Raises: ReplayError."""
     vault = open_vault(folder).vault
     if not 0 < keep <= len(vault.exemplars):
-        raise ReplayError(f"{folder.name}: has {len(vault.exemplars)} exemplars; keep between 1 and that many, not {keep}")
+        raise ReplayError(f"{folder.name}: has {len(vault.exemplars)} exemplars; keep 1 or more of them, not {keep}")
     kept = replace(vault, exemplars=vault.exemplars[:keep])
     write_atomic(folder / VAULT_FILE, codec.dumps(kept))
     (folder / VAULT_FILE).chmod(_OWNER_FILE)
