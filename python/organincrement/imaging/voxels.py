@@ -146,7 +146,7 @@ def check_finite(header: Header, values_DHW: np.ndarray) -> None:
     """Raise ImageError when a voxel is NaN or infinite."""
     # Slice by slice, so that no second array of the size of the scan is made.
     if values_DHW.dtype.kind == "f" and not all(np.isfinite(slice_HW).all() for slice_HW in values_DHW):
-        raise ImageError(f"{header.path}: has voxels that are NaN or infinite; export it again with whole numbers")
+        raise ImageError(f"{header.path}: has voxels that are NaN or infinite; export it again without any")
 
 
 @contextlib.contextmanager
