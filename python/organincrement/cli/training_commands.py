@@ -247,13 +247,14 @@ def _pause(options: argparse.Namespace) -> None:
 
 def _resume(options: argparse.Namespace) -> None:
     from organincrement.contract.job import JobFolder
-    from organincrement.training.checkpoint import newest_step
     from organincrement.workflows.jobs import resume, start_detached
 
     job = JobFolder.open(options.job)
     resume(job)
-    step = newest_step(job.checkpoint_path) or 0
-    print(f"{options.job}: goes on at step {step} as process {start_detached(job).pid}")
+    process = start_detached(job)
+    from organincrement.training.checkpoint import newest_step  # it takes seconds, and the process need not wait
+
+    print(f"{options.job}: goes on at step {newest_step(job.checkpoint_path) or 0} as process {process.pid}")
 
 
 def _cancel(options: argparse.Namespace) -> None:

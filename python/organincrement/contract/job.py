@@ -141,7 +141,10 @@ class JobFolder:
 
     def starting(self) -> ProcessRecord | None:
         """The process that was started to be the writer, living or not; None where it has become that, or none was."""
-        return read_record(self.starting_path)
+        try:
+            return read_record(self.starting_path)
+        except ContractError:  # damaged: the process itself will claim the job, or not
+            return None
 
     def status(self) -> JobStatus:
         """The job's state and progress; call it as often as you like, it reads only what is new.

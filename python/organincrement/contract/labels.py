@@ -57,11 +57,12 @@ class Organ:
     def apart_from(self, other: "Organ") -> str:
         """What makes two of one id two organs, as "is left here and right there"; empty where nothing does.
 
-        Only what both say counts: one without a side, or without a host, may be either.
+        Only what both say counts: one without a side, or without a host, may be either; and so may one whose host has a
+        name of somebody's own.
         """
         if self.modifier and other.modifier and _differ(self.modifier, other.modifier):
             return f"is {_word(self.modifier)} here and {_word(other.modifier)} there"
-        if self.host and other.host and self.host != other.host:
+        if self.host and other.host and _differ_by_name(self.host, other.host):
             return f"lies in {self.host!r} here and in {other.host!r} there"
         return ""
 
@@ -78,6 +79,14 @@ def _value(code: Code | None) -> tuple[str, str] | None:
 def _differ(a: Code, b: Code) -> bool:
     """True for different codes of one scheme; of two schemes only sides can be told apart, by their words."""
     return not a.same_as(b) if a.scheme == b.scheme else {_word(a), _word(b)} == {"left", "right"}
+
+
+def _differ_by_name(a: str, b: str) -> bool:
+    """True for the names of two organs of the terminology."""
+    from .organs import organ_from_name  # it makes organs of this file
+
+    one, two = (organ_from_name(name) for name in (a, b))
+    return one.type is not None and two.type is not None and not one.same_as(two)
 
 
 def _word(code: Code) -> str:

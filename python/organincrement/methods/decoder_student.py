@@ -82,9 +82,9 @@ class DecoderStudent(nn.Module):
     def accept(self, scores: Sequence[float], drop: float) -> bool:
         """Take the present decoder for the accepted one, unless its last score has fallen by more than `drop`.
 
-        Without scores there is nothing to accept by.
+        Without scores, or where none has found anything, there is nothing to accept by.
         """
-        if not scores or (self.pruned and not is_accepted(float(self.reference), scores[-1], drop)):
+        if not any(scores) or (self.pruned and not is_accepted(float(self.reference), scores[-1], drop)):
             return False
         self.accepted.load_state_dict(self.decoder.state_dict())
         return True

@@ -16,6 +16,7 @@ from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.contract.plan import input_path
 from organincrement.contract.results import Evaluation
 from organincrement.planning.limits import check_seed
+from organincrement.replay.vault import open_vault
 from organincrement.workflows.compare_jobs import NamedPlan, finish, job_for, job_path, named_plans, teachers_of
 from organincrement.workflows.compare_results import Compared, Learned, write_comparison
 from organincrement.workflows.compare_training import Pair, finish_together, in_waves
@@ -70,8 +71,7 @@ def compare(request: CompareRequest) -> Compared:
     for seed in request.seeds:
         check_seed(seed)
     refuse_inside(request.out)
-    for plan in plans:
-        _check(plan, [JobFolder(job_path(plan, seed, request.out / "jobs")) for own, seed in pairs if own is plan])
+    _check(plans, pairs, request.out / "jobs")
     made_folder(request.out / "jobs")
     work = _Work(request=request, dataset=dataset, steps=2 * len(pairs))
     jobs = work.all_trained(pairs)
@@ -188,23 +188,25 @@ class _Work:
         )
 
 
-def _check(plan: NamedPlan, jobs: Sequence[JobFolder]) -> None:
-    """Refuse a plan that cannot be trained before hours go by with the others; a finished one needs its inputs no more.
+def _check(plans: Sequence[NamedPlan], pairs: Sequence[Pair], jobs: Path) -> None:
+    """Refuse plans that cannot be trained before hours go by with the others; a finished one needs its inputs no more.
 
-    A vault is of one package of a teacher, which a comparison that trains the teacher would replace.
+    A vault is of one package and its descendants; a comparison that trains that package anew makes another.
     """
-    if all(job.student_path.is_dir() for job in jobs):
-        return
-    try:
-        set_up(plan.plan, plan.file)
-    except REFUSALS as error:
-        raise WorkflowError(f"plan {plan.name}: {error}") from error
-    if plan.parents and any(one.role == "exemplars" for one in plan.plan.inputs):
-        teacher = next(iter(plan.parents.values()))
-        raise WorkflowError(
-            f"plan {plan.name}: its exemplars were chosen by the teacher that plan {teacher} would train again; leave "
-            f"plan {teacher} out of the comparison"
-        )
+    anew = {i.sha256: plan.parents[i.path] for plan in plans for i in plan.plan.inputs if i.path in plan.parents}
+    for plan in plans:
+        if all(JobFolder(job_path(plan, seed, jobs)).student_path.is_dir() for own, seed in pairs if own is plan):
+            continue
+        try:
+            set_up(plan.plan, plan.file)
+        except REFUSALS as error:
+            raise WorkflowError(f"plan {plan.name}: {error}") from error
+        for vault in (input_path(plan.file, one) for one in plan.plan.inputs if one.role == "exemplars"):
+            if (maker := anew.get(open_vault(vault).vault.model_sha256)) is not None:
+                raise WorkflowError(
+                    f"plan {plan.name}: its exemplars were chosen by the teacher that plan {maker} would train again; "
+                    f"leave plan {maker} out of the comparison"
+                )
 
 
 def _seen_note(plan: NamedPlan, test: DatasetFolder) -> str | None:

@@ -209,6 +209,9 @@ def _train(trainer: Trainer) -> None:
     except PauseRequested:
         trainer.save(best=False)
         raise
+    if trainer.progress.ended and not any(trainer.progress.scores):
+        said = "no held-back case shows a new organ, or none was found: nothing is pruned, and the training ends early"
+        trainer.reporter.warn("not_measured", said)
 
 
 def _prepared(setup: Setup, job: JobFolder, check_flags: Callable[[], None], group: Group) -> PreparedCases:

@@ -34,7 +34,7 @@ def test_the_whole_way_from_images_to_an_evaluation(tiny_world, tmp_path, capsys
         capsys, "plan", "--teacher", tiny_world.teacher, "--dataset", tmp_path / "ward-7", "--method", "mib",
         "--device", "cpu", "--set", *SHORT, "--set", "distillation_weight=5", "--out", tmp_path / "plan.json",
     )  # fmt: skip
-    assert planned.code == 0 and "mib (practical), 4 steps, validation on 1 cases" in planned.out
+    assert planned.code == 0 and "mib (practical), 4 steps, validation on 1 case\n" in planned.out
     assert re.search(r"about \d+ s on cpu", planned.out) and "GiB of memory" in planned.out
     assert planned.out.count("\n") == 2
     assert codec.read(Plan, tmp_path / "plan.json").settings["distillation_weight"] == 5.0

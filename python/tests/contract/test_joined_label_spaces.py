@@ -69,6 +69,15 @@ def test_an_anomaly_of_one_id_in_two_organs_is_two_and_never_joined():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("host", ["leber", "Leber_2"])
+def test_an_anomaly_whose_host_has_a_name_of_somebodys_own_is_the_one_of_its_id(host):
+    named = replace(IN_LIVER, host=host)
+    assert IN_LIVER.same_as(named) and space(named).has(IN_LIVER) and space(IN_LIVER).like(named) is IN_LIVER
+    assert LabelSpace.joined((space(IN_LIVER), space(named))).organs == (IN_LIVER,)
+    known = LabelTransition(space(organ_from_name("liver"), IN_LIVER), space(named), {"lesion": "lesion"})
+    assert known.student.ids == ("liver", "lesion")
+
+
 @pytest.mark.parametrize("poorer", [PAIR, UNCODED, replace(UNCODED, modifier=LEFT.modifier)])
 def test_an_organ_that_says_less_of_itself_is_still_the_one_of_its_id(poorer):
     for one, other in ((poorer, LEFT), (LEFT, poorer)):
