@@ -10,7 +10,7 @@ from organincrement import losses
 from organincrement.contract.files import write_atomic
 from organincrement.methods.registry import METHODS
 
-_NEEDS = {"none": "labels", "one": "one teacher, new labels", "many": "several teachers"}
+_NEEDS = {"none": "labels", "one": "one teacher, new labels", "many": "several teachers (one will do)"}
 _ALSO = {
     "old_data": "old scans if given", "exemplars": "a vault of old images", "unlabelled": "unlabelled scans will do",
     "partial": "scans labelled in part",

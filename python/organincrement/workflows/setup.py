@@ -177,8 +177,8 @@ def check_inputs(method: type[ContinualMethod], inputs: Sequence[PlanInput]) -> 
     if needs.teachers == "one" and count["teacher"] != 1:
         given = "give --teacher" if count["teacher"] == 0 else f"but {count['teacher']} are given"
         raise WorkflowError(f"method '{name}' needs a teacher: {given}")
-    if needs.teachers == "many" and count["teacher"] < 2:
-        raise WorkflowError(f"method '{name}' needs several teachers: give --teacher with two or more")
+    if needs.teachers == "many" and not count["teacher"]:
+        raise WorkflowError(f"method '{name}' needs teachers: give --teacher, one or more")
     if not count["dataset"]:
         raise WorkflowError(f"method '{name}' needs a dataset: give --dataset")
     if count["old_dataset"] and not needs.old_data:
