@@ -125,7 +125,7 @@ def test_other_spacing_is_said_before_start(world, openModule, settle):
     widget = openModule("OrganIncrement")
     chooseBoth(widget.ui)
     assert isinstance(planned(widget.ui, widget, settle), Plan)
-    assert "resampled to the teacher's" in widget.ui.planNoticesLabel.text
+    assert "works on 1 × 1 × 1 mm: finer detail is lost" in widget.ui.planNoticesLabel.text
     assert "--" not in widget.ui.planNoticesLabel.text and widget.ui.startButton.enabled
 
 

@@ -64,13 +64,13 @@ def _other_spacing(teacher: ModelManifest, scans: Sequence[ScanGrid], dataset: s
     d, h, w = np.median([scan.spacing_mm for scan in scans], axis=0)
     if spacing_distance((float(d), float(h), float(w)), teacher) <= FAR_OCTAVES:
         return []
-    known = teacher.trained_on.spacing_mm
     works = _times(in_array_order(teacher.preprocessing.spacing_mm, teacher))
-    seen = _times(in_array_order(known.median if known else teacher.preprocessing.spacing_mm, teacher))
+    known = teacher.trained_on.spacing_mm
+    trained = f", and was trained on {_times(in_array_order(known.median, teacher))} mm" if known else ""
     return [
-        f"{dataset}: its voxels are {_times((d, h, w))} mm (median), those that teacher '{teacher.name}' was trained "
-        f"on {seen} mm, and it works on {works} mm: finer detail is lost, coarser slices are filled in; check "
-        "whether it knows its organs in these scans (audit)"
+        f"{dataset}: its voxels are {_times((d, h, w))} mm (median); teacher '{teacher.name}' works on {works} mm"
+        f"{trained}: finer detail is lost, coarser slices are filled in; check whether it knows its organs in these "
+        "scans (audit)"
     ]
 
 
