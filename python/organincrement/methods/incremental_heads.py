@@ -156,7 +156,7 @@ def _check_can_be_built(method: str, teacher: ModelManifest) -> None:
         what = "program (a head of kind 'torchscript')" if kind == PROGRAM else kind
         raise MethodError(
             f"method '{method}' adds to its teacher's last layer; '{teacher.name}' is a {what}, to which nothing can "
-            "be added: choose bla-uag, lwf or mib for it"
+            f"be added: {advice_on(teacher.head)}"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from organincrement.contract import codec
 from organincrement.contract.errors import ContractError
-from organincrement.contract.job import JobFolder
+from organincrement.contract.job import CACHE, JobFolder
 from organincrement.contract.model import Preprocessing
 from organincrement.imaging.cache import CachedCase, image_file, private_folder, write_case
 from organincrement.imaging.conventions import CONVENTIONS
@@ -18,7 +18,6 @@ from organincrement.imaging.preprocessing import canonical_grid, preprocess_pair
 from organincrement.imaging.safe_read import read_image
 from organincrement.imaging.volume import Volume
 from organincrement.workflows.case_files import case_labels, check_unchanged, renumbered
-from organincrement.workflows.job_endings import CACHE
 from organincrement.workflows.setup import PlannedCase, Setup
 from organincrement.workflows.shared_cases import CaseOnGrid, SharedCases
 
@@ -51,8 +50,7 @@ def prepare_cases(
     """
     shared = SharedCases(job.path.parent) if folder == job.path / CACHE else None  # what only tries a plan shares none
     prepared = {}
-    if folder.is_dir():
-        private_folder(folder)  # an earlier version left it open to others
+    private_folder(folder)
     for planned in setup.cases:
         between()
         prepared[planned.id] = _prepare(setup, planned, job, folder, shared)
@@ -67,7 +65,6 @@ def _prepare(
     if known is not None:
         return CachedCase(id=planned.id, folder=folder, shape=known.shape), known
     check_unchanged(planned.dataset, case, _WHERE_CHANGED, opened=lambda sha256: job.log_read(planned.id, sha256))
-    private_folder(folder)
     packed_image = image_file(folder, planned.id)
     values = planned.dataset.label_values
     shared = None if planned.old else shared  # copies of old data stay in the job

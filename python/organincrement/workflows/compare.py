@@ -198,15 +198,14 @@ def _check(plans: Sequence[NamedPlan], pairs: Sequence[Pair], jobs: Path) -> Non
         if all(JobFolder(job_path(plan, seed, jobs)).student_path.is_dir() for own, seed in pairs if own is plan):
             continue
         try:
-            set_up(plan.plan, plan.file)
+            setup = set_up(plan.plan, plan.file)
         except REFUSALS as error:
             raise WorkflowError(f"plan {plan.name}: {error}") from error
-        for vault in (input_path(plan.file, one) for one in plan.plan.inputs if one.role == "exemplars"):
-            if (maker := anew.get(open_vault(vault).vault.model_sha256)) is not None:
-                raise WorkflowError(
-                    f"plan {plan.name}: its exemplars were chosen by the teacher that plan {maker} would train again; "
-                    f"leave plan {maker} out of the comparison"
-                )
+        if setup.vault and (maker := anew.get(open_vault(setup.vault).vault.model_sha256)):
+            raise WorkflowError(
+                f"plan {plan.name}: its exemplars were chosen by the teacher that plan {maker} would train again; "
+                f"leave plan {maker} out of the comparison"
+            )
 
 
 def _seen_note(plan: NamedPlan, test: DatasetFolder) -> str | None:

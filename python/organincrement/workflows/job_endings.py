@@ -8,8 +8,7 @@ from pathlib import Path
 from organincrement.contract.errors import ContractError
 from organincrement.contract.events import EventWriter
 from organincrement.contract.files import append_line
-from organincrement.contract.job import CACHE as CACHE
-from organincrement.contract.job import JobFolder
+from organincrement.contract.job import CACHE, JobFolder
 from organincrement.contract.plan import input_path
 from organincrement.training.checkpoint import delete_all_but_newest
 from organincrement.training.signals import DiskFull

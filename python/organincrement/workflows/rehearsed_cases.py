@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from organincrement.contract.job import JobFolder
+from organincrement.contract.job import CACHE, JobFolder
 from organincrement.imaging.cache import CachedCase, write_case
 from organincrement.inference.memory import whose_memory
 from organincrement.planning.estimate import CaseSize, Shape
 from organincrement.planning.high_water import high_water_bytes, reset_high_water, resident_bytes
 from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.exemplar_vault import exemplar_cases
-from organincrement.workflows.job_endings import CACHE
 from organincrement.workflows.setup import PlannedCase, Setup
 
 _LARGE_VOXELS, _TOO_LARGE_VOXELS = 30_000_000, 60_000_000  # a second or two to prepare

@@ -13,7 +13,7 @@ from torch import nn
 from organincrement.contract import codec
 from organincrement.contract.events import EventWriter
 from organincrement.contract.files import found_at_or_above, remove_partials
-from organincrement.contract.job import JobFolder, claim_writer
+from organincrement.contract.job import CACHE, JobFolder, claim_writer
 from organincrement.contract.plan import Plan, moved_plan
 from organincrement.imaging.cache import CachedCase
 from organincrement.inference.memory import free_gpu_memory, whose_memory
@@ -31,7 +31,7 @@ from organincrement.workflows.cases_cache import prepare_cases
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.exemplar_vault import exemplar_cases
 from organincrement.workflows.held_back import held_back, looked_at
-from organincrement.workflows.job_endings import CACHE, fail, pause_for_room, room_needed
+from organincrement.workflows.job_endings import fail, pause_for_room, room_needed
 from organincrement.workflows.job_words import Unheard, announce
 from organincrement.workflows.setup import Setup, input_hashes, set_up
 from organincrement.workflows.student_package import PreparedCases, write_student
