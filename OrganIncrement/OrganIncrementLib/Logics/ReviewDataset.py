@@ -171,7 +171,7 @@ class ReviewDataset:
 
     def decide(self, decision: Decision) -> Case:
         """Record a decision, on the label that was looked at. Raises: ReviewError, in words; nothing is changed."""
-        if self.record.changed():
+        if self.record.changed() or self.record.problem:
             self.readNews()
             self._checkRecord()
         if self.record.problem:

@@ -12,6 +12,7 @@ from .errors import ContractError
 from .history import NEXT_STATUS, HistoryEntry, HistoryHead, head_path, lines_of, read_head, unended_line
 
 RESTORE = "restore the file from a backup"
+READS = 100  # of a history that is written to meanwhile: a writer syncs to the disk, so that a few are enough
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -42,7 +43,7 @@ class Recorded:
 def history_faults(path: Path, recorded: Recorded) -> list[HistoryFault]:
     """All faults of a history, in the order of its lines, then those of its end, then those of the cases."""
     try:
-        lines = list(lines_of(path))
+        lines, head = _of_one_moment(path)
     except ContractError as error:
         return [HistoryFault(text=_reason(error, path))]
     faults: list[HistoryFault] = []
@@ -60,7 +61,7 @@ def history_faults(path: Path, recorded: Recorded) -> list[HistoryFault]:
     reached: dict[str, str] = {}
     faults += _step_faults(entries, reached)
     faults.sort(key=lambda fault: fault.line or 0)
-    faults += _end_faults(path, lines, recorded)
+    faults += _end_faults(head_path(path).name, head, lines, recorded)
     faults += _case_faults(reached, recorded)
     return faults
 
@@ -74,6 +75,30 @@ def check_history(path: Path, statuses: Mapping[str, str]) -> list[str]:
 def _line(path: Path, fault: HistoryFault) -> str:
     where = f"{path.with_name(fault.file)}{f' line {fault.line}' if fault.line else ''}"
     return f"{where}: {fault.text}"
+
+
+def _of_one_moment(path: Path) -> tuple[list[bytes], HistoryHead | HistoryFault | None]:
+    """The lines, and the head that they were read under: a colleague may record steps while they are being read.
+
+    Whoever writes puts the line first and its head after it, so that under one head there is one line more at most.
+    """
+    head = _head(path)
+    for _ in range(READS):
+        lines = list(lines_of(path))
+        before, head = head, _head(path)
+        if head == before:
+            break
+    return lines, head
+
+
+def _head(path: Path) -> HistoryHead | HistoryFault | None:
+    """The head of a history, None where there is none; of one that is damaged, what is wrong with it."""
+    try:
+        return read_head(path)
+    except ContractError as error:
+        wrong = _reason(error, head_path(path)).rpartition("; ")[0]
+        text = f"{wrong}; restore it from a backup, or delete it to trust the history as it is"
+        return HistoryFault(file=head_path(path).name, text=text)
 
 
 def _reason(error: ContractError, where: object) -> str:
@@ -150,14 +175,11 @@ def _time(text: str) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def _end_faults(path: Path, lines: Sequence[bytes], recorded: Recorded) -> Iterator[HistoryFault]:
-    name = head_path(path).name
-    try:
-        head = read_head(path)
-    except ContractError as error:
-        wrong = _reason(error, head_path(path)).rpartition("; ")[0]
-        text = f"{wrong}; restore it from a backup, or delete it to trust the history as it is"
-        yield HistoryFault(file=name, text=text)
+def _end_faults(
+    name: str, head: HistoryHead | HistoryFault | None, lines: Sequence[bytes], recorded: Recorded
+) -> Iterator[HistoryFault]:
+    if isinstance(head, HistoryFault):
+        yield head
         return
     if head is None:
         if lines:

@@ -1,11 +1,21 @@
 """The head of a history, and reading only what is new of a history."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from organincrement.contract import history_check
 from organincrement.contract.errors import ContractError
-from organincrement.contract.history import LastSteps, Pinned, append_entry, head_path, read_head, steps_between
+from organincrement.contract.history import (
+    LastSteps,
+    Pinned,
+    append_entry,
+    head_path,
+    lines_of,
+    read_head,
+    steps_between,
+)
 
 HASH = "0" * 64
 
@@ -81,3 +91,28 @@ def test_the_way_from_where_a_history_ends_is_by_steps_that_the_contract_knows()
     assert steps_between("draft", "submitted") == [("draft", "submitted")]
     assert steps_between("approved", "flagged") == [("approved", "submitted"), ("submitted", "flagged")]
     assert steps_between("flagged", "flagged") == []
+
+
+def test_a_step_recorded_while_the_history_is_being_read_is_no_fault(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+
+    def read_and_then_somebody_writes(path: Path) -> Iterator[bytes]:
+        nonlocal reads
+        reads += 1
+        lines = list(lines_of(path))
+        if reads <= 3:
+            approve(path, "abc"[reads - 1])
+        return iter(lines)
+
+    monkeypatch.setattr(history_check, "lines_of", read_and_then_somebody_writes)
+    assert history_check.check_history(history, dict.fromkeys("abc", "approved")) == []
+    assert reads == 4
+
+
+def test_lines_that_are_gone_are_told_while_nobody_writes(history: Path) -> None:
+    lines = history.read_bytes().splitlines(keepends=True)
+    history.write_bytes(b"".join(lines[:2]))
+    faults = history_check.check_history(history, {"a": "submitted", "b": "submitted", "c": "draft"})
+    assert len(faults) == 1 and "the last 1 are gone" in faults[0]
