@@ -172,9 +172,9 @@ def _longer(name: str, steps: int, **settings: Any) -> Run:
     return _otherwise(name, f"{steps} steps", **lengths, **settings)
 
 
-# what methods_why.py says
+# whether an order of the tables is one of methods, or of how far a minute takes them
 LONGER_RUNS: dict[str, Run] = {
-    **{f"{name}-360": _longer(name, 360) for name in ("bla-uag", "no-uncertainty", "mib")},
+    **{f"{name}-360": _longer(name, 360) for name in ("bla-uag", "no-uncertainty", "mib", "fine-tune")},
     **{
         f"no-uncertainty-{times}": _otherwise(
             "no-uncertainty", f"old terms times {times}", pseudo_label_weight=1.0 * times,
@@ -182,8 +182,14 @@ LONGER_RUNS: dict[str, Run] = {
         )
         for times in (1.05, 1.1, 1.2)
     },
-    "ms-kd-720": _longer("ms-kd", 720), "tal-840": _longer("tal", 840), "dodnet-840": _longer("dodnet", 840),
-    "co-training-840": _longer("co-training", 840, ramp_steps=450), "case3-aeiseg-156": _longer("case3-aeiseg", 156),
+    **{f"{name}-720": _longer(name, 720) for name in ("ms-kd", "ms-kd-lw")},
+    **{
+        f"{name}-840": _longer(name, 840)
+        for name in ("dodnet", "tal", "multi-head", "cond-no", "cond-input", "cond-dec")
+    },
+    "co-training-840": _longer("co-training", 840, ramp_steps=450),
+    # 120 of which are of the new images
+    **{f"case3-{method}-156": _longer(f"case3-{method}", 156) for method in ("aeiseg", "coriseg")},
 }  # fmt: skip
 
 # as the study's teacher was planned, so that all teachers see scans alike

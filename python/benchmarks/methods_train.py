@@ -121,7 +121,9 @@ def _train(name: str, seed: int, places: Places) -> None:
     has_job = (folder / "job").is_dir()
     job = JobFolder.open(folder / "job") if has_job else create_job(folder / "plan.json", folder / "job")
     run_job(job)
-    (folder / "cpu_seconds").write_text(f"{time.process_time() - started_s:.1f}", encoding="utf-8")
+    spent = folder / "cpu_seconds"  # with those of before, should it have been stopped and gone on
+    before_s = float(spent.read_text(encoding="utf-8")) if spent.is_file() else 0.0
+    spent.write_text(f"{before_s + time.process_time() - started_s:.1f}", encoding="utf-8")
 
 
 def _vault_of(run: Run, seed: int, places: Places, folder: Path) -> Path | None:

@@ -42,7 +42,7 @@ from organincrement.methods.protocol import (
     Preset,
     setting,
 )  # fmt: skip
-from organincrement.methods.recipes import FROM_PART_OF_TEACHER, PAPER_DECODER, PAPER_TARGETS
+from organincrement.methods.recipes import FROM_PART_OF_TEACHER, PAPER_DECODER, PAPER_PRUNING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +77,7 @@ class ContinualSegment(AddsDecoder):
     Config: ClassVar[type] = ContinualSegmentConfig
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_PART_OF_TEACHER),
-        "paper": Preset(
-            recipe=PAPER_DECODER, note="all targets; the length is ours",
-            settings={"start": "fresh", "rewind": True, "window": 10, "retraining": 1.0, "targets": PAPER_TARGETS},
-        ),
+        "paper": Preset(recipe=PAPER_DECODER, settings=PAPER_PRUNING, note="all targets; the length is ours"),
     }  # fmt: skip
 
     def __init__(self, inputs: MethodInputs) -> None:
@@ -107,11 +104,13 @@ class ContinualSegment(AddsDecoder):
         return LossTerms(terms=terms)
 
     def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
-        """Accept the decoder as it is, or end; then prune it to the phase's target and rewind it."""
+        """Accept the decoder, or end; then prune and rewind it. While no organ was found, the whole one trains on."""
         assert isinstance(student, DecoderStudent)
-        if not student.accept(scores, self.config.drop):
+        c = self.config
+        if not student.accept(scores, c.drop):
             return False
-        student.prune(self.config.targets[phase - 1], reference_score(scores, self.config.window), self.config.rewind)
+        if any(scores):
+            student.prune(c.targets[phase - 1], reference_score(scores, c.window), c.rewind)
         return True
 
     def settle(self, network: nn.Module, scores: Sequence[float]) -> None:

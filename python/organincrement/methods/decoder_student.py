@@ -80,11 +80,11 @@ class DecoderStudent(nn.Module):
         self.reference.fill_(reference)
 
     def accept(self, scores: Sequence[float], drop: float) -> bool:
-        """Take the present decoder for the accepted one, unless its last score has fallen by more than `drop`.
+        """Take the present decoder for the accepted one, unless it is pruned and its last score fell more than `drop`.
 
-        Without scores, or where none has found anything, there is nothing to accept by.
+        Nor is a pruned one accepted without a score, or where none has found anything.
         """
-        if not any(scores) or (self.pruned and not is_accepted(float(self.reference), scores[-1], drop)):
+        if self.pruned and (not any(scores) or not is_accepted(float(self.reference), scores[-1], drop)):
             return False
         self.accepted.load_state_dict(self.decoder.state_dict())
         return True

@@ -9,7 +9,8 @@ from torch import nn
 from organincrement.contract.labels import LabelTransition
 from organincrement.contract.model import Decoder, Head, ModelManifest, MultiDecoderHead, SoftmaxHead
 from organincrement.methods.decoder_student import DecoderStudent
-from organincrement.methods.protocol import ContinualMethod, MethodError, MethodInputs, Product, advice_on
+from organincrement.methods.head_advice import advice_on
+from organincrement.methods.protocol import ContinualMethod, MethodError, MethodInputs, Product
 from organincrement.networks.build import build_network
 from organincrement.networks.multi_decoder import MultiDecoder, as_decoders, with_decoder
 from organincrement.networks.pruning import sparsity_of

@@ -46,7 +46,7 @@ class FineTune(ContinualMethod):
         year=1989,
         url="https://doi.org/10.1016/S0079-7421(08)60536-8",
     )
-    needs: ClassVar[Needs] = Needs(teachers="one")
+    needs: ClassVar[Needs] = Needs(teachers="one", asked=False)
     baseline: ClassVar[bool] = True
     Config: ClassVar[type] = FineTuneConfig
     presets: ClassVar[dict[str, Preset]] = {

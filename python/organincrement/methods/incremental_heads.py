@@ -14,6 +14,7 @@ from organincrement.contract.model import Head, ModelManifest, MultiHead, OrganH
 from organincrement.losses.alignment import group_channels
 from organincrement.losses.heads import head_terms
 from organincrement.losses.overlap import soft_dice_loss, soft_dice_of
+from organincrement.methods.head_advice import advice_on
 from organincrement.methods.protocol import (
     Batch,
     Citation,
@@ -23,7 +24,6 @@ from organincrement.methods.protocol import (
     MethodInputs,
     Preset,
     Recipe,
-    advice_on,
     setting,
 )
 from organincrement.methods.recipes import FROM_TEACHER

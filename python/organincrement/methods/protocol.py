@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from organincrement.contract.labels import LabelSpace, LabelTransition
-from organincrement.contract.model import Head, ModelManifest, MultiHead, SoftmaxHead, TorchScriptHead
+from organincrement.contract.model import Head, ModelManifest, SoftmaxHead, TorchScriptHead
+from organincrement.methods.head_advice import advice_on
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.networks.build import SIDE_BY_SIDE
 from organincrement.networks.side_by_side import first_part
@@ -43,7 +44,7 @@ class Needs:
     labels: how a batch numbers them: `new` 1..N, the organs that no teacher knows; `student` as the student does, for
     methods that are also given labels of old organs. partial: where some organs were not looked for, the loss wants 0
     for "none of those that were", with `Batch.annotated_BL`; else such voxels are unlabelled. unlabelled: scans
-    without any label will do.
+    without any label will do. asked: whether teachers answer in training, so that some organ of theirs must be left.
     """
 
     teachers: Literal["none", "one", "many"]
@@ -52,6 +53,7 @@ class Needs:
     labels: Literal["new", "student"] = "new"
     partial: bool = False
     unlabelled: bool = False
+    asked: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,19 +226,6 @@ class ContinualMethod(Protocol):
     def product(self, network: nn.Module) -> Product:
         """What is packaged of the trained network."""
         return Product(network=network, spec=self.inputs.network, head=self.inputs.head)
-
-
-def advice_on(head: Head) -> str:
-    """What to do with a teacher of such a head, for a method that does not go on from it."""
-    if head.kind == "multi-decoder":
-        return "choose continual-segment for it"
-    if head.kind == "dynamic":
-        return (
-            "train dodnet anew on old and new data, or give it to ms-kd behind a teacher with one softmax that sees "
-            "scans alike"
-        )
-    in_one_layer = isinstance(head, MultiHead) and len({part.prefix for part in head.heads}) == 1
-    return "choose lwfseg for it" if in_one_layer else "choose bla-uag, lwf or mib for it"
 
 
 def setting(

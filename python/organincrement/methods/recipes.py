@@ -45,12 +45,15 @@ FROM_TEACHER = Recipe(
 # find the last of headneck's organs; a new decoder on a frozen encoder has half of them before it is pruned
 FROM_PART_OF_TEACHER = replace(FROM_TEACHER, steps=1200)
 
-# arXiv 2302.00162, a later version: shares of a decoder's weights that are pruned, one after another
-PAPER_TARGETS = (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.998)
-
 # arXiv 2302.00162: optimiser and averages; the length is ours, nnU-Net's 1000 epochs for each phase
 PAPER_DECODER = Recipe(
     steps=2_000_000, batch=2,
     optimizer={"name": "adam", "lr": 3e-4},
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 0, "ema_first": 0.99}, ema=0.999,
 )  # fmt: skip
+
+# arXiv 2302.00162, a later version; targets: shares of a decoder's weights that are pruned, one after another
+PAPER_PRUNING = {
+    "start": "fresh", "rewind": True, "window": 10, "retraining": 1.0,
+    "targets": (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.998),
+}  # fmt: skip

@@ -1,6 +1,7 @@
 """Which cases are held back for validation."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,16 +14,36 @@ _MOST = 6
 def held_back(cases: Sequence[Case], seed: int) -> tuple[str, ...]:
     """Every fifth patient, at most six cases, so that validation stays short; whole groups only.
 
-    Returns: case ids, sorted; none where there are fewer than three patients.
+    Each labelled organ is shown by one of them where that is possible, and left to the training by another.
+    Returns: case ids, sorted; none where there are fewer than three patients, or none can be spared.
     """
-    groups = sorted({case.group for case in cases})
+    organs: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        organs[case.group].update(case.annotated if case.label is not None else ())
+    groups = sorted(organs)
     if len(groups) < 3:
         return ()
-    order = np.random.default_rng([seed, 5]).permutation(len(groups))
+    order = [groups[index] for index in np.random.default_rng([seed, 5]).permutation(len(groups))]
     chosen: list[str] = []
-    for index in order[: max(1, len(groups) // _SHARE)]:
-        members = [case.id for case in cases if case.group == groups[index]]
+    for _, group in zip(range(max(1, len(groups) // _SHARE)), _spared(order, organs), strict=False):
+        members = [case.id for case in cases if case.group == group]
         if chosen and len(chosen) + len(members) > _MOST:
             break
         chosen += members
     return tuple(sorted(chosen))
+
+
+def _spared(order: Sequence[str], organs: Mapping[str, set[str]]) -> Iterator[str]:
+    """Patients in this order, but first those with an organ that none before them has; none that has the last of it."""
+    left = Counter(organ for known in organs.values() for organ in known)
+    shown: set[str] = set()
+    waiting = list(order)
+    for only_new in (True, False):
+        for group in tuple(waiting):
+            known = organs[group]
+            if (only_new and known <= shown) or any(left[organ] < 2 for organ in known):
+                continue
+            waiting.remove(group)
+            shown |= known
+            left.subtract(known)
+            yield group

@@ -17,7 +17,6 @@ from organincrement.contract.model import Head, Normalisation, Preprocessing
 from organincrement.contract.package import manifest_sha256
 from organincrement.contract.plan import Plan, PlanInput, input_path
 from organincrement.inference.readout import Readout
-from organincrement.methods.fine_tune import FineTune
 from organincrement.methods.protocol import ContinualMethod, MethodInputs, Needs, configure
 from organincrement.methods.registry import method_named
 from organincrement.methods.teacher import FrozenTeacher
@@ -142,7 +141,7 @@ def set_up(plan: Plan, plan_file: Path) -> Setup:
     datasets = [DatasetFolder.open(path) for path in _paths(plan, plan_file, "dataset")]
     old_datasets = [DatasetFolder.open(path) for path in _paths(plan, plan_file, "old_dataset")]
     transition = _transition(teachers, datasets, old_datasets, plan)
-    if teachers and not transition.old_count and method.name != FineTune.name:  # which asks nothing of its teacher
+    if teachers and method.needs.asked and not transition.old_count:
         raise WorkflowError(
             "every organ of the teacher counts as a new one: nothing is left to keep; choose fine-tune or supervised"
         )

@@ -209,8 +209,8 @@ def _train(trainer: Trainer) -> None:
     except PauseRequested:
         trainer.save(best=False)
         raise
-    if trainer.progress.ended and not any(trainer.progress.scores):
-        said = "no held-back case shows a new organ, or none was found: nothing is pruned, and the training ends early"
+    if len(trainer.phases.names) > 1 and not any(trainer.progress.scores):
+        said = "no held-back case shows a new organ, or none was found: all steps train it, and nothing is pruned"
         trainer.reporter.warn("not_measured", said)
 
 

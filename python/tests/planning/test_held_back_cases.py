@@ -43,3 +43,36 @@ def test_a_patient_with_many_scans_is_held_back_whole_and_then_alone():
         held = held_back(many, seed)
         by_patient = [sum(case.group == group for case in many if case.id in held) for group in ("p0", "p1", "p2")]
         assert set(by_patient) <= {0, 9} and len(held) <= 10
+
+
+def partly_labelled(*organs: str) -> list[Case]:
+    return [
+        Case(
+            id=f"case_{number:02d}", group=f"p{number}", image=f"images/{number}.nii.gz", image_sha256="0" * 64,
+            label=f"labels/{number}.nii.gz" if organ else None, label_sha256="0" * 64 if organ else None,
+            annotated=(organ,) if organ else (),
+        )
+        for number, organ in enumerate(organs)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_labelled_organ_is_validated_where_the_patients_suffice(seed):
+    several = partly_labelled(*["liver"] * 20, *["spleen"] * 7, *["stomach"] * 3)
+    held = held_back(several, seed)
+    assert len(held) == 6
+    assert {case.annotated[0] for case in several if case.id in held} == {"liver", "spleen", "stomach"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_organ_loses_all_its_labels_to_validation(seed):
+    rare = partly_labelled(*["liver"] * 8, "spleen", "stomach", "stomach")
+    trained_on = {case.annotated for case in rare if case.id not in held_back(rare, seed)}
+    assert trained_on == {("liver",), ("spleen",), ("stomach",)}
+    assert held_back(partly_labelled("liver", "spleen", "stomach"), seed) == ()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_draw_that_shows_every_organ_anyhow_is_left_as_it_falls(seed):
+    labelled, unknown = partly_labelled(*["liver"] * 30), partly_labelled(*[""] * 30)
+    assert held_back(labelled, seed) == held_back(unknown, seed)

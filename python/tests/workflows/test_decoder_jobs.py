@@ -145,9 +145,9 @@ def test_where_no_case_shows_the_new_organ_nothing_is_pruned(tiny_world, tmp_pat
         dataset=dataset.path, out=tmp_path / "plan.json", teacher=tiny_world.teacher, method=METHOD, overrides=overrides
     )
     job = create_job(write_plan(order), tmp_path / "job")
-    assert run_job(job) == "finished" and job.status().step == 4
+    assert run_job(job) == "finished" and job.status().step == 12
     assert load_package(job.student_path).manifest.head.decoders[1].sparsity == 0.0
-    assert any("nothing is pruned, and the training ends early" in warning for warning in job.status().warnings)
+    assert any("all steps train it, and nothing is pruned" in warning for warning in job.status().warnings)
 
 
 def test_where_the_new_organ_was_never_found_nothing_is_pruned(tiny_world, tmp_path, monkeypatch):
@@ -155,7 +155,7 @@ def test_where_the_new_organ_was_never_found_nothing_is_pruned(tiny_world, tmp_p
 
     monkeypatch.setattr(ValidationResult, "labelled_dice", 0.0)
     job = student_job(tiny_world, tmp_path, METHOD, **SETTINGS)
-    assert run_job(job) == "finished" and job.status().step == 4
+    assert run_job(job) == "finished" and job.status().step == 12
     assert load_package(job.student_path).manifest.head.decoders[1].sparsity == 0.0
 
 
