@@ -138,6 +138,18 @@ def test_cancelling_what_is_over_is_no_failure(runner, tmp_path):
         assert untilEnded(runner.cancel(job.path), 60)[0].state == "finished"
 
 
+def test_copies_of_scans_that_a_cancelled_job_leaves_are_named(runner, tmp_path):
+    job = newJob(tmp_path / "job")
+    writeStart(job)
+    (tmp_path / "elsewhere").mkdir()
+    cache = job.path / "cache"
+    cache.symlink_to(tmp_path / "elsewhere")  # a link is not followed, and stays
+    command, _ = untilEnded(runner.cancel(job.path), 60)
+    assert command.state == "finished" and command.leftCopies == cache
+    cache.unlink()
+    assert command.leftCopies is None
+
+
 def test_without_an_engine_a_trainer_is_ended_all_the_same(tmp_path):
     runner = JobRunner(EngineEnvironment(Settings(DictStore()), "/nowhere/python", dict))
     job = newJob(tmp_path / "job")

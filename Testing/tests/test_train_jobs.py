@@ -136,3 +136,16 @@ def test_cancel_asks_and_then_leaves_no_process(job, openModule, settle):
     settle(until=isShown(ui, "cancelled"), seconds=20)
     settle(until=lambda: not any(process.is_running() for process in tree), seconds=6)
     assert not ui.cancelJobButton.enabled
+
+
+def test_copies_of_scans_that_cannot_be_deleted_are_told(job, openModule, settle, tmp_path):
+    ui = openModule("OrganIncrement").ui
+    settle(until=isShown(ui, "running"))
+    cache = job.path / "cache"
+    cache.rename(tmp_path / "scans")
+    cache.symlink_to(tmp_path / "scans")
+    ui.cancelJobButton.click()
+    settle(until=lambda: "copies of its scans" in "".join(records.texts("error")), seconds=30)
+    assert str(cache) in records.texts("error")[-1]
+    settle(until=isShown(ui, "cancelled"), seconds=20)
+    cache.unlink()

@@ -178,6 +178,9 @@ class JobsController:
     def _onCancelled(self, command: Any) -> None:
         if command.state == "failed":
             self._services.dialogs.error(_("The job was not cancelled. {reason}").format(reason=command.message))
+        elif left := command.leftCopies:
+            text = _("The training was given up, but copies of its scans could not be deleted: delete {path}.")
+            self._services.dialogs.error(text.format(path=left))
         self._show()
 
     def _show(self) -> None:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from organincrement.contract.errors import ContractError
-from organincrement.contract.job import JobFolder
+from organincrement.contract.job import CACHE, JobFolder
 from organincrement.contract.process import ProcessRecord, is_alive
 from OrganIncrementLib.Engine.BackgroundCommand import BackgroundCommand
 from OrganIncrementLib.Engine.EngineEnvironment import EngineEnvironment
@@ -36,6 +36,12 @@ class CancelCommand(BackgroundCommand):
         self._job = job
         self._trainer = trainer
         self._asked_s = time.monotonic()
+
+    @property
+    def leftCopies(self) -> Path | None:
+        """The folder with copies of scans that is still there although the job is cancelled."""
+        folder = self._job.path / CACHE
+        return folder if isFolder(folder) and not self.running and _isCancelled(self._job) else None
 
     def poll(self) -> Progress | None:
         """As of any command; goes on until the trainer is gone."""

@@ -1,7 +1,7 @@
 """Evaluating a package on a labelled dataset: Dice, HD95 and ASSD per organ and case; json, csv, html."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +43,16 @@ def evaluate(
 ) -> Evaluation:
     """Segment every labelled case and compare it with its label, on the scan's own grid.
 
-    Args: largest_component: compare each organ's largest connected part only. notice: told where memory is short.
+    Args: largest_component: compare each organ's largest connected part only. notice: told where memory is short, and
+    of organs that only look the same.
     working: told of the windows of the scan in work. crew: who does it; where others than this process do, and it was
     stopped, the same call goes on with the cases that are left.
     Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
     """
     manifest, dataset = read_manifest(model_path), DatasetFolder.open(dataset_path)
     labelled = {case.id: case for case in _labelled_cases(dataset, manifest)}
+    for line in _two_under_one_id(dataset, manifest):
+        notice(line)
     crew = sized(crew, [dataset.image_path(case) for case in labelled.values()], model=manifest, device=device)
     model, data = crew.seen(model_path), crew.seen(dataset_path)
     work = _Evaluating(model=model, dataset=data, largest_component=largest_component, device=device)
@@ -128,6 +131,17 @@ def _labelled_cases(dataset: DatasetFolder, manifest: ModelManifest) -> list[Cas
     if not labelled:
         raise WorkflowError(f"{dataset.path.name}: no case has a label")
     return labelled
+
+
+def _two_under_one_id(dataset: DatasetFolder, manifest: ModelManifest) -> Iterator[str]:
+    """A line for each organ of the dataset that the model has another of by the same name."""
+    for organ in dataset.label_space.organs:
+        for other in manifest.label_space.organs:
+            if organ.id == other.id and (difference := organ.apart_from(other)):
+                yield (
+                    f"organ '{organ.id}' {difference} (here: {dataset.path.name}, there: model '{manifest.name}'): "
+                    "they are two, and not compared; correct the one that is wrong"
+                )
 
 
 def _write(evaluation: Evaluation, manifest: ModelManifest, out: Path) -> None:

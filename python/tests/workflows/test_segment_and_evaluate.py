@@ -214,6 +214,21 @@ def test_an_organ_that_only_the_model_knows_is_not_held_against_it(tiny_world, t
     assert statuses["liver"] == statuses["spleen"] == "not_annotated" and statuses["stomach"] != "not_annotated"
 
 
+def test_an_organ_that_is_left_here_and_right_there_is_told_and_not_compared(tiny_world, tiny_student, tmp_path):
+    model, dataset = tmp_path / "model", copied(tiny_world.test, tmp_path / "data")
+    shutil.copytree(tiny_student.student_path, model)
+    for path, side in ((model / "model.json", "Right"), (dataset.path / "dataset.json", "Left")):
+        written = json.loads(path.read_text(encoding="utf-8"))
+        (stomach,) = (organ for organ in written["organs"] if organ["id"] == "stomach")
+        stomach["modifier"] = {"scheme": "99TEST", "value": side, "meaning": side}
+        path.write_text(json.dumps(written), encoding="utf-8")
+    lines = []
+    result = evaluate(model, dataset.path, tmp_path / "out", "cpu", notice=lines.append)
+    (line,) = lines
+    assert line.startswith("organ 'stomach' is left here and right there") and "not compared" in line
+    assert {row.organ: row.status for row in result.cases[0].organs}["stomach"] == "not_annotated"
+
+
 def test_progress_is_told_case_by_case(tiny_world, tiny_student, tmp_path):
     told = []
     evaluate(tiny_student.student_path, tiny_world.test.path, tmp_path / "out", "cpu", lambda *step: told.append(step))
