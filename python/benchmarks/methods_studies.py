@@ -1,7 +1,7 @@
 """What is compared with what: each paper's own table beside our runs of the same methods, and what must not lose."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.methods_data import NEW, OLD
 
@@ -65,7 +65,7 @@ def _case(number: int, old: str, new: str, figures: Mapping[str, Sequence[float 
     )  # fmt: skip
 
 
-STUDIES: dict[str, Study] = {
+_OF_A_MINUTE: dict[str, Study] = {
     "bla-uag": Study(
         title="BLA + UAG, Tables 1 and 2",
         regime="A teacher of site A's organs; site B labels one new organ. The paper's figures are the averages of its "
@@ -172,3 +172,42 @@ STUDIES: dict[str, Study] = {
         ours=("transfer-weights",), against=(("transfer-weights", "transfer-scratch"),),
     ),
 }  # fmt: skip
+
+
+def _longer(key: str, what: str, runs: Mapping[str, str], also: Sequence[str] = ()) -> Study:
+    """A study's table once more. Args: runs: its rows that have a longer run, and that. also: rows as they are."""
+    study, named = _OF_A_MINUTE[key], {**runs, **{row: row for row in also}}
+    return replace(
+        study, title=f"{study.title}: {what}",
+        regime="The same with more steps, where a name says how many; the other rows are those above.",
+        rows={named[row]: given for row, given in study.rows.items() if row in named},
+        fine_tuning=named.get(study.fine_tuning or ""), ours=[named[run] for run in study.ours if run in named],
+        against=[(named[run], named[other]) for run, other in study.against if run in named and other in named],
+    )  # fmt: skip
+
+
+_MS_KD = {"ms-kd": "ms-kd-720", "ms-kd-lw": "ms-kd-lw-720", "co-training": "co-training-840", "dodnet": "dodnet-840"}
+# below the table that they belong to: what tells an order of methods from how far a minute takes them
+_LONGER: Mapping[str, Study] = {
+    "bla-uag": _longer(
+        "bla-uag", "360 steps", {run: f"{run}-360" for run in ("bla-uag", "no-uncertainty", "mib", "fine-tune")}
+    ),
+    "ms-kd": _longer("ms-kd", "three times the steps", _MS_KD, ("individual",)),
+    "ms-kd-outside": _longer("ms-kd-outside", "three times the steps", _MS_KD, ("individual",)),
+    "case3": _longer(
+        "case3", "120 steps of the new images for all", {f"case3-{m}": f"case3-{m}-156" for m in ("aeiseg", "coriseg")},
+        ("case3-bounds", "case3-fine-tune", "case3-lwfseg"),
+    ),
+    "dodnet": _longer(
+        "dodnet", "840 steps",
+        {run: f"{run}-840" for run in ("tal", "multi-head", "cond-no", "cond-input", "cond-dec", "dodnet")},
+        ("individual",),
+    ),
+}  # fmt: skip
+
+STUDIES: Mapping[str, Study] = {
+    name: study
+    for key, minute in _OF_A_MINUTE.items()
+    for name, study in ((key, minute), (f"{key}-longer", _LONGER.get(key)))
+    if study is not None
+}
