@@ -64,6 +64,15 @@ def test_every_labelled_organ_is_validated_where_the_patients_suffice(seed):
     assert {case.annotated[0] for case in several if case.id in held} == {"liver", "spleen", "stomach"}
 
 
+@pytest.mark.parametrize(("each", "expected"), [(2, 2), (3, 3), (4, 3), (5, 3), (6, 3), (10, 6)])
+def test_more_than_every_fifth_patient_is_held_back_only_to_show_every_organ(each, expected):
+    several = partly_labelled(*["liver"] * each, *["spleen"] * each, *["stomach"] * each)
+    for seed in range(6):
+        held = held_back(several, seed)
+        shown = {case.annotated[0] for case in several if case.id in held}
+        assert len(held) == expected and len(shown) == min(3, expected)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_no_organ_loses_all_its_labels_to_validation(seed):
     rare = partly_labelled(*["liver"] * 8, "spleen", "stomach", "stomach")
