@@ -14,6 +14,7 @@ from organincrement.evaluation.errors import EvaluationError
 
 TEMPERATURE_RANGE = (0.05, 20.0)
 _TOLERANCE = 1e-6  # of log T
+_TIE = 1e-9  # where every T is as likely, to the last bit, the lowest is taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def fit_temperature(
         _check_finite(logits_NC)
     expected_N = _expected_logit(logits_NC, targets)
     found = minimize_scalar(
-        lambda log_t: _likelihood(logits_NC, expected_N, float(np.exp(log_t))),
+        lambda log_t: _likelihood(logits_NC, expected_N, float(np.exp(log_t))) + _TIE * log_t,
         bounds=(np.log(low), np.log(high)),
         method="bounded",
         options={"xatol": _TOLERANCE},

@@ -16,7 +16,7 @@ ChannelOf = Callable[[int], Tensor]
 
 _PERCENTILES = (0.5, 99.5)
 _MARGIN = 0.25  # of the organ's mean length
-_IMPOSSIBLE = -1e4  # as a logit; an infinite one would make the entropy nan
+_IMPOSSIBLE = -1e4  # below the background, as a logit; an infinite one would make the entropy nan
 
 
 def body_range(positions_mm: Sequence[np.ndarray], thickness_mm: Sequence[float]) -> Range | None:
@@ -40,15 +40,16 @@ def vetoed_logits(
     Args: along_body_mm: of every voxel, broadcast to a channel. A group without ranges or a background channel, and one
         of which no position is known, stays as it is.
     """
-    spans = _spans(group)
-    if along_body_mm is None or not spans or group.background is None:
+    spans, background = _spans(group), group.background
+    if along_body_mm is None or not spans or background is None:
         return logits_of
 
     def vetoed(channel: int) -> Tensor:
         logits = logits_of(channel)
         if channel in spans:
-            return logits.where(_inside(spans[channel], along_body_mm), _IMPOSSIBLE * temperature)
-        if channel == group.background:
+            outside = logits_of(background) + _IMPOSSIBLE * temperature
+            return logits.where(_inside(spans[channel], along_body_mm), outside)
+        if channel == background:
             for organ, span in spans.items():
                 moved = temperature * torch.logaddexp(logits / temperature, logits_of(organ) / temperature)
                 logits = logits.where(_inside(span, along_body_mm), moved)

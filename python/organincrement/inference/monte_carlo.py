@@ -6,11 +6,13 @@ CoRiSeg keep as exemplars those slices of which the network is surest (F. Ozdemi
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from types import TracebackType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from organincrement.inference.readout import Readout
 from organincrement.networks.stages import StageFeatures, bottleneck
@@ -68,6 +70,14 @@ class RunningVariance:
         return self._squares / self._count
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Window:
+    """A patch of a slab, float32. weight_DHW: of each voxel: 0 in padding, 1/n where n windows of the slab overlap."""
+
+    image_DHW: np.ndarray
+    weight_DHW: np.ndarray
+
+
 @dataclass(frozen=True, kw_only=True)
 class Doubter:
     """Asks a network, in eval mode and on `device`, about windows of its patch size."""
@@ -81,34 +91,38 @@ class Doubter:
     between: Callable[[], None] = lambda: None
 
     @torch.inference_mode()
-    def uncertainty(self, windows: Iterable[np.ndarray], item: int) -> np.ndarray:
-        """(organs,) mean variance of each organ's probability, by its label, over all windows of one item.
+    def uncertainty(self, windows: Iterable[Window], item: int) -> np.ndarray:
+        """(organs,) mean variance of each organ's probability, by its label, over the voxels of one item.
 
-        Args: windows: float32 (D, H, W). item: a number, from which the dropped activations follow.
+        Args: windows: of the item. item: a number, from which the dropped activations follow.
         """
-        totals, count = torch.zeros(self.readout.classes - 1, dtype=torch.float64), 0
+        totals, voxels = torch.zeros(self.readout.classes - 1, dtype=torch.float64), 0.0
         with CoarsestDropout(self.network) as dropout:
-            for number, window_DHW in enumerate(windows):
+            for number, window in enumerate(windows):
                 dropout.seed(int(np.random.SeedSequence([self.seed, item, number]).generate_state(1)[0]))
-                found, x = RunningVariance(), self._input(window_DHW)
+                found, x = RunningVariance(), self._input(window.image_DHW)
                 for _ in range(self.passes):
                     self.between()
                     found.add(self._organ_probabilities(x))
-                totals += found.variance.double().mean((1, 2, 3)).cpu()
-                count += 1
-        return (totals / max(count, 1)).numpy()
+                weight = torch.from_numpy(window.weight_DHW).double()
+                totals += (found.variance.double().cpu() * weight).sum((1, 2, 3))
+                voxels += float(weight.sum())
+        return (totals / max(voxels, 1.0)).numpy()
 
     @torch.inference_mode()
-    def abstraction(self, windows: Iterable[np.ndarray]) -> np.ndarray:
-        """(features,) float32: activations of the coarsest level, averaged over positions and windows."""
-        total, count = 0.0, 0
+    def abstraction(self, windows: Iterable[Window]) -> np.ndarray:
+        """(features,) float32: activations of the coarsest level, averaged over the voxels that they stand for."""
+        total, mass = torch.zeros((), dtype=torch.float64), 0.0
         with StageFeatures(self.network) as stage:
-            for window_DHW in windows:
+            for window in windows:
                 self.between()
-                self.network(self._input(window_DHW))
-                total = total + stage.features[0].double().mean((1, 2, 3)).cpu()  # type: ignore[assignment]
-                count += 1
-        return (total / count).float().numpy()  # type: ignore[attr-defined]
+                self.network(self._input(window.image_DHW))
+                features_FDHW = stage.features[0].double().cpu()
+                weight = torch.from_numpy(window.weight_DHW).double()
+                share = functional.adaptive_avg_pool3d(weight[None], features_FDHW.shape[1:])
+                total = total + (features_FDHW * share).sum((1, 2, 3))
+                mass += float(share.sum())
+        return (total / mass).float().numpy()
 
     def _input(self, window_DHW: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(window_DHW, np.float32))[None, None].to(self.device)
@@ -123,15 +137,19 @@ class Doubter:
         return of_organs
 
 
-def windows_of(slab_DHW: np.ndarray, patch: tuple[int, int, int]) -> list[np.ndarray]:
-    """Windows side by side that cover a slab; one that is smaller than the patch is padded with its least value."""
+def windows_of(slab_DHW: np.ndarray, patch: tuple[int, int, int]) -> list[Window]:
+    """Windows that cover a slab, float32; one that is smaller than the patch is padded with its least value."""
     short = [max(0, p - n) for p, n in zip(patch, slab_DHW.shape, strict=True)]
-    if any(short):
-        edges = [(s // 2, s - s // 2) for s in short]
-        slab_DHW = np.pad(slab_DHW, edges, constant_values=float(slab_DHW.min()))
-    starts = [_starts(n, p) for n, p in zip(slab_DHW.shape, patch, strict=True)]
-    d, h, w = patch
-    return [slab_DHW[i : i + d, j : j + h, k : k + w] for i in starts[0] for j in starts[1] for k in starts[2]]
+    edges = [(s // 2, s - s // 2) for s in short]
+    images = np.pad(slab_DHW.astype(np.float32), edges, constant_values=float(slab_DHW.min()))
+    weights = np.pad(np.ones(slab_DHW.shape), edges)
+    starts = product(*(_starts(n, p) for n, p in zip(images.shape, patch, strict=True)))
+    boxes = [tuple(slice(i, i + p) for i, p in zip(start, patch, strict=True)) for start in starts]
+    times = np.zeros(images.shape)
+    for box in boxes:
+        times[box] += 1
+    weights /= times
+    return [Window(image_DHW=images[box], weight_DHW=weights[box]) for box in boxes]
 
 
 def _starts(size: int, patch: int) -> list[int]:

@@ -18,25 +18,27 @@ class Reduced(NamedTuple):
 def label_and_entropy(logits_of_channels: Iterable[Tensor], temperature: float) -> Reduced:
     """Most probable channel, and entropy of softmax(logits / temperature), from a stream of channels.
 
-    Args: logits_of_channels: (D, H, W) each, background first. A running maximum keeps the sums in range.
+    Args: logits_of_channels: (D, H, W) each, background first. A running maximum keeps the sums in range, and what they
+        sum is the distance from it: of large logits the differences alone count, and those would cancel.
     """
     best = labels = top = mass = moment = None
     for channel, logits in enumerate(logits_of_channels):
         scaled = logits / temperature
         if best is None:
             best, labels = logits.clone(), torch.zeros_like(logits, dtype=torch.int16)
-            top, mass, moment = scaled.clone(), torch.ones_like(scaled), scaled.clone()
+            top, mass, moment = scaled, torch.ones_like(scaled), torch.zeros_like(scaled)
             continue
         labels[logits > best] = channel
         torch.maximum(best, logits, out=best)
         new_top = torch.maximum(top, scaled)
-        shrink, share = (top - new_top).exp_(), (scaled - new_top).exp_()
-        mass = mass * shrink + share
-        moment = moment * shrink + share * scaled
+        below, own = top.sub_(new_top), scaled.sub_(new_top)
+        shrink, share = below.exp(), own.exp()
+        moment = moment.addcmul_(mass, below).mul_(shrink).addcmul_(share, own)
+        mass = mass.mul_(shrink).add_(share)
         top = new_top
     if best is None:
         raise ValueError("no channel to choose from")
-    entropy = (top + mass.log() - moment / mass).clamp_min_(0)
+    entropy = (mass.log() - moment / mass).clamp_min_(0)
     return Reduced(labels=labels, entropy=entropy, confidence=mass.reciprocal_())
 
 

@@ -18,8 +18,10 @@ def smooth_labels(labels_BDHW: Tensor, new_count: int, smoothing: float, dtype: 
     """
     known = labels_BDHW != UNLABELLED
     rest = smoothing / new_count
-    one_hot = torch.nn.functional.one_hot(labels_BDHW.clamp_min(0), 1 + new_count).movedim(-1, 1).to(dtype)
-    return (rest + (1.0 - smoothing - rest) * one_hot) * known.unsqueeze(1).to(dtype)
+    b, *size = labels_BDHW.shape
+    smoothed = torch.full((b, 1 + new_count, *size), rest, dtype=dtype, device=labels_BDHW.device)
+    smoothed.scatter_(1, labels_BDHW.clamp_min(0).long().unsqueeze(1), 1.0 - smoothing)
+    return smoothed * known.unsqueeze(1).to(dtype)
 
 
 def smoothed_kl(labels_BDHW: Tensor, log_p_new_BCDHW: Tensor, smoothing: float, direction: Direction) -> Tensor:

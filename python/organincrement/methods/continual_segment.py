@@ -15,8 +15,8 @@ Reference: X. Ji et al., arXiv 2302.00162, of which the abstract is at hand; the
 Ambiguous in the paper, and chosen here:
 - The search: pruning (none without held-back cases). 2 % is absolute, of the new Dice; `window` is most of a phase.
 - The start: fresh (paper), or as the first decoder, which is never pruned (practical, which does not rewind either).
-- The encoder's moving average (0.99 for a tenth of the steps, then 0.999) is the first model's: `supervised` with
-  training.ema 0.999, training.schedule.ema_first 0.99. Later it would change what the old decoders say.
+- The encoder's moving average (0.99 for a tenth of the steps, then 0.999) is the first model's, with the paper's patch
+  and intensities: `supervised`, preset `encoder`. Later it would change what the old decoders say.
 """
 
 from collections.abc import Sequence

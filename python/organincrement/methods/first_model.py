@@ -31,6 +31,9 @@ class UNetConfig(FirstModelConfig):
     bottleneck_dropout: float = setting(0.0, "dropout at the coarsest level", low=0, high=0.9)
 
 
+# the intensities of Continual Segment (arXiv 2302.00162, a later version)
+WIDE_WINDOW: dict[str, Any] = {"clip_hu": (-995.0, 1265.0), "mean_hu": -187.85, "std_hu": 490.7}
+
 # the 2-D U-Net of LwfSeg and MS-KD, with the intensities of the latter (arXiv 2108.02559), scaled to -1..1
 SLICES: dict[str, Any] = {
     "dimensions": "2",

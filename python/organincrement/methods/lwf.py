@@ -36,6 +36,9 @@ class LwfConfig:
     new_organ_prior: float = new_organ_prior()
 
 
+_PAPER = {"distillation_weight": 1.0, "dice_weight": 0.0, "new_organ_prior": 0.0}
+
+
 class Lwf(ContinualMethod):
     """Cross entropy on the new labels, KL to the teacher over the softmax of the old channels only."""
 
@@ -54,7 +57,7 @@ class Lwf(ContinualMethod):
     Config: ClassVar[type] = LwfConfig
     presets: ClassVar[dict[str, Preset]] = {
         "practical": Preset(recipe=FROM_TEACHER),
-        "paper": Preset(recipe=PAPER_ADAM, settings={"dice_weight": 0.0, "new_organ_prior": 0.0}, note=COMPARED),
+        "paper": Preset(recipe=PAPER_ADAM, settings=_PAPER, note=COMPARED),
     }
 
     def __init__(self, inputs: MethodInputs) -> None:

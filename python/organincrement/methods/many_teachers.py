@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,13 @@ def mean_organs(opinions: Sequence[Opinion]) -> Tensor:
     total = torch.stack([opinion.log_q_BKDHW[:, 1:].exp() for opinion in opinions]).sum(0)
     known = [sum(organ in opinion.organs for opinion in opinions) for organ in range(1, total.shape[1] + 1)]
     return total / torch.tensor(known, device=total.device).clamp_min(1)[:, None, None, None]
+
+
+def check_terms(config: Any, new_count: int) -> None:
+    """Refuse settings that leave nothing to learn. Args: new_count: organs that labels teach. Raises: MethodError."""
+    terms = ("logit_weight", "feature_weight", "organ_dice_weight")
+    if not new_count and not any(getattr(config, name) for name in terms):
+        raise MethodError(f"settings {', '.join(map(repr, terms))} are all 0: nothing is left to learn; raise one")
 
 
 def check_teachers(teachers: Sequence[ModelManifest], level: int | None) -> None:

@@ -30,7 +30,7 @@ from organincrement.contract.model import ModelManifest
 from organincrement.losses import mskd
 from organincrement.losses.alignment import fold_new_into_background
 from organincrement.losses.overlap import soft_dice_of
-from organincrement.methods.many_teachers import Opinion, check_teachers, mean_organs, opinion_of
+from organincrement.methods.many_teachers import Opinion, check_teachers, check_terms, mean_organs, opinion_of
 from organincrement.methods.partly_labelled import new_organ_terms
 from organincrement.methods.protocol import Batch, Citation, ContinualMethod, LossTerms, Needs, Preset, setting
 from organincrement.methods.recipes import FROM_PART_OF_TEACHER, PAPER_MSKD, PAPER_MSKD_NOTE
@@ -76,7 +76,8 @@ class MsKd(ContinualMethod):
     def plan_network(
         cls, config: Any, transition: LabelTransition, teachers: Sequence[ModelManifest], channels: int
     ) -> NetworkSpec:
-        """As the first teacher's. Raises: MethodError where that has another head, or they do not fit together."""
+        """As the first teacher's. Raises: MethodError where they do not fit together, or nothing is left to learn."""
+        check_terms(config, transition.new_count)
         check_teachers(teachers, config.feature_level if config.feature_weight else None)
         return super().plan_network(config, transition, teachers, channels)
 

@@ -45,12 +45,16 @@ FROM_TEACHER = Recipe(
 # find the last of headneck's organs; a new decoder on a frozen encoder has half of them before it is pruned
 FROM_PART_OF_TEACHER = replace(FROM_TEACHER, steps=1200)
 
-# arXiv 2302.00162: optimiser and averages; the length is ours, nnU-Net's 1000 epochs for each phase
+# arXiv 2302.00162: optimiser and averages; the length is ours, nnU-Net's 1000 epochs, and as many after each pruning,
+# with 50 to recover: 8.35 times 250,000 steps
 PAPER_DECODER = Recipe(
-    steps=2_000_000, batch=2,
+    steps=2_087_500, batch=2,
     optimizer={"name": "adam", "lr": 3e-4},
     schedule={"name": "poly", "power": 0.9, "warmup_steps": 0, "ema_first": 0.99}, ema=0.999,
 )  # fmt: skip
+
+# its encoder is a first model's
+PAPER_ENCODER = replace(PAPER_DECODER, steps=250_000, patch=(112, 96, 128))
 
 # arXiv 2302.00162, a later version; targets: shares of a decoder's weights that are pruned, one after another
 PAPER_PRUNING = {

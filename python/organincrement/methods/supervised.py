@@ -8,7 +8,8 @@ supervision; intensities are clipped to a fixed window instead of the data's per
 With `dimensions` 2 the network sees axial slices one by one (kernels 1x3x3, patches of one slice at the scans' own
 distance), and every method that goes on from such a teacher is 2-D as well. The preset `slices` is the 2-D U-Net of
 LwfSeg and MS-KD: 64 filters, doubled at each of 4 levels, batch normalisation, ReLU, dropout 0.5 at the coarsest.
-Theirs pools by maximum, this one by strided convolutions (ours).
+Theirs pools by maximum, this one by strided convolutions (ours). The preset `encoder` is the first model of Continual
+Segment, whose encoder is frozen then: its intensities, patch, rate and moving average.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from organincrement.methods.first_model import SLICES, UNetConfig
+from organincrement.methods.first_model import SLICES, WIDE_WINDOW, UNetConfig
 from organincrement.methods.labelled import labelled_terms
 from organincrement.methods.protocol import (
     Batch,
@@ -28,7 +29,7 @@ from organincrement.methods.protocol import (
     Preset,
     setting,
 )
-from organincrement.methods.recipes import FROM_SCRATCH, PAPER_MSKD, PAPER_MSKD_NOTE, PAPER_NNUNET
+from organincrement.methods.recipes import FROM_SCRATCH, PAPER_ENCODER, PAPER_MSKD, PAPER_MSKD_NOTE, PAPER_NNUNET
 from organincrement.methods.student import fresh_student
 
 
@@ -60,6 +61,7 @@ class Supervised(ContinualMethod):
         "slices": Preset(
             recipe=PAPER_MSKD, settings=SLICES, note=f"the 2-D U-Net of LwfSeg and MS-KD; {PAPER_MSKD_NOTE}"
         ),
+        "encoder": Preset(recipe=PAPER_ENCODER, settings=WIDE_WINDOW, note="the first model of Continual Segment"),
     }
 
     def __init__(self, inputs: MethodInputs) -> None:

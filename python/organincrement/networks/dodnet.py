@@ -127,7 +127,7 @@ class DoDNet(nn.Module):
     def for_tasks(self, x_BCDHW: Tensor, sample_P: Tensor, task_P: Tensor) -> Tensor:
         """The two maps (P, 2, D, H, W) of each pair of a sample and a task, such as those that are labelled."""
         if self.conditioning == "input":
-            told = torch.cat([x_BCDHW[sample_P], constant_maps(self._one_hot(task_P), x_BCDHW)], 1)
+            told = torch.cat([x_BCDHW[sample_P], constant_maps(self._one_hot(task_P, x_BCDHW), x_BCDHW)], 1)
             deep, skips = self.encoder(told)
             return self._maps(self.decoder(deep, skips), deep, task_P)
         deep, skips = self.encoder(x_BCDHW)
@@ -137,7 +137,7 @@ class DoDNet(nn.Module):
         return self._maps(self.decoder(deep, skips)[sample_P], deep[sample_P], task_P)
 
     def _decoded(self, deep_PCDHW: Tensor, skips: Sequence[Tensor], task_P: Tensor) -> Tensor:
-        return self.decoder(deep_PCDHW, skips, self._one_hot(task_P))
+        return self.decoder(deep_PCDHW, skips, self._one_hot(task_P, deep_PCDHW))
 
     def _maps(self, features_PCDHW: Tensor, deep_PCDHW: Tensor, task_P: Tensor) -> Tensor:
         params_PN = self._head_parameters(deep_PCDHW, task_P)
@@ -146,14 +146,15 @@ class DoDNet(nn.Module):
     def _head_parameters(self, deep_PCDHW: Tensor, task_P: Tensor) -> Tensor:
         if self.conditioning != "dynamic":
             return self.head.expand(len(task_P), -1)
-        gap_PF, task_PT = deep_PCDHW.mean((2, 3, 4)), self._one_hot(task_P)
+        gap_PF = deep_PCDHW.mean((2, 3, 4))
+        task_PT = self._one_hot(task_P, gap_PF)
         gap_PF = gap_PF[:, :0] if self.sees == "task" else gap_PF
         task_PT = task_PT[:, :0] if self.sees == "image" else task_PT
         return controlled(gap_PF, task_PT, self.controller.weight, self.controller.bias)
 
-    def _one_hot(self, task_P: Tensor) -> Tensor:
+    def _one_hot(self, task_P: Tensor, like: Tensor) -> Tensor:
         """Eq. 5."""
-        return functional.one_hot(task_P, self.tasks).float()
+        return functional.one_hot(task_P, self.tasks).to(like)
 
 
 class TaskDecoders(nn.Module):

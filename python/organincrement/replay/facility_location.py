@@ -13,7 +13,7 @@ import numpy as np
 from organincrement.replay.errors import ReplayError
 from organincrement.replay.similarity import Similarity
 
-TIE = 1e-9  # coverages closer than this, relative to the best, are equal: the lowest index wins
+TIE = 1e-9  # coverages closer than this, relative to the best or a similarity, are equal: the lowest index wins
 BLOCK_BYTES = 64 * 2**20
 MOST_COVERED = 2048  # beyond EXACT_UP_TO items coverage is measured on so many of them
 EXACT_UP_TO = 8192
@@ -36,9 +36,9 @@ def choose_facilities(
         similarities, no floor at 0; choosing goes on at zero gain. Memory: BLOCK_BYTES, whatever n and m.
     Raises: ReplayError for an index that there is not.
     """
-    left = np.unique(np.arange(similarity.shape[0]) if candidates is None else np.asarray(candidates, dtype=np.intp))
-    if len(left) and not 0 <= left[0] <= left[-1] < similarity.shape[0]:
-        raise ReplayError(f"candidates must lie in 0 to {similarity.shape[0] - 1}")
+    left = np.unique(np.arange(similarity.shape[0]) if candidates is None else np.asarray(candidates))
+    if len(left) and not (left.dtype.kind in "iu" and 0 <= left[0] <= left[-1] < similarity.shape[0]):
+        raise ReplayError(f"candidates must be whole numbers in 0 to {similarity.shape[0] - 1}")
     covered = np.full(similarity.shape[1], -np.inf)
     gains = np.full(len(left), np.inf)  # upper bounds; inf: not known yet
     order: list[int] = []
@@ -70,13 +70,13 @@ def _best(similarity: Similarity, left: np.ndarray, gains: np.ndarray, covered: 
     """Position in `left` of the next choice; `gains` becomes exact wherever it had to be computed."""
     order = np.argsort(-gains, kind="stable")
     best, exact = -np.inf, np.zeros(len(left), bool)
-    slack = TIE * max(1.0, abs(total))
+    slack = TIE * max(similarity.unit, abs(total))
     for block in _blocks(order, similarity.shape[1]):
         # the bounds fall along the order: nobody from here on can reach the best, nor tie with it
         if gains[block[0]] < best - slack:
             break
         rows = similarity.rows(left[block])
-        if np.isneginf(covered[0]):
+        if np.isneginf(covered).any():
             gains[block] = rows.sum(1, dtype=np.float64)
         else:
             rows -= covered.astype(rows.dtype)
@@ -84,7 +84,7 @@ def _best(similarity: Similarity, left: np.ndarray, gains: np.ndarray, covered: 
         exact[block] = True
         best = max(best, float(gains[block].max()))
     final = total + best
-    return int(np.flatnonzero(exact & (total + gains >= final - TIE * max(1.0, abs(final))))[0])
+    return int(np.flatnonzero(exact & (total + gains >= final - TIE * max(similarity.unit, abs(final))))[0])
 
 
 def _blocks(order: np.ndarray, width: int) -> Iterator[np.ndarray]:

@@ -15,6 +15,10 @@ class Similarity(Protocol):
     def shape(self) -> tuple[int, int]:
         """n, m."""
 
+    @property
+    def unit(self) -> float:
+        """As large as similarities get, by which what is equal is told from what rounding makes of it."""
+
     def rows(self, candidates: np.ndarray) -> np.ndarray:
         """(b, m) similarities of these b candidates."""
 
@@ -34,6 +38,11 @@ class CosineSimilarity:
         """n, m."""
         return len(self._candidates), len(self._covered)
 
+    @property
+    def unit(self) -> float:
+        """Of equal directions."""
+        return 1.0
+
     def rows(self, candidates: np.ndarray) -> np.ndarray:
         """(b, m) cosines."""
         return self._candidates[candidates] @ self._covered.T
@@ -48,8 +57,11 @@ class DistanceSimilarity:
     def __init__(self, features: np.ndarray, covered: np.ndarray | None = None, *, width: float | None = None) -> None:
         if width is not None and not width > 0:
             raise ReplayError(f"width {width} of a similarity must be above 0")
-        self._candidates = _checked(features)
-        self._covered = self._candidates if covered is None else _checked(covered)
+        candidates = _checked(features)
+        others = candidates if covered is None else _checked(covered)
+        centre = others.mean(0) if len(others) else 0.0  # squares of what is far from 0 would cancel
+        self._candidates = candidates - centre
+        self._covered = self._candidates if covered is None else others - centre
         self._width = width
         self._lengths = [np.einsum("nf,nf->n", array, array) for array in (self._candidates, self._covered)]
 
@@ -57,6 +69,11 @@ class DistanceSimilarity:
     def shape(self) -> tuple[int, int]:
         """n, m."""
         return len(self._candidates), len(self._covered)
+
+    @property
+    def unit(self) -> float:
+        """Squared distances are a few times the largest from the centre; a width brings them into 0..1."""
+        return 1.0 if self._width is not None else max(float(part.max(initial=0.0)) for part in self._lengths)
 
     def rows(self, candidates: np.ndarray) -> np.ndarray:
         """(b, m) similarities."""
@@ -85,9 +102,11 @@ def content_features(activations: Sequence[np.ndarray]) -> np.ndarray:
 def _checked(features: np.ndarray) -> np.ndarray:
     if features.ndim != 2 or not np.isfinite(features).all():
         raise ReplayError(f"features of shape {features.shape} must be finite numbers, one row for each item")
-    return features if features.dtype.kind == "f" else features.astype(np.float64)
+    return features.astype(np.float64)
 
 
 def _of_length_one(features: np.ndarray) -> np.ndarray:
+    largest = np.abs(features).max(1, keepdims=True, initial=0.0)
+    features = np.divide(features, largest, out=np.zeros_like(features), where=largest > 0)  # squares stay in range
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)

@@ -17,7 +17,7 @@ from organincrement.methods.teacher import FrozenTeacher
 from organincrement.training.validation import HeldBackCase, Segmenter
 
 _VOXELS_PER_CASE = 20_000
-_IMPOSSIBLE = -1e4  # as a logit
+_IMPOSSIBLE = -1e4  # below the background, as a logit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,5 +145,5 @@ def _leave_open(logits_NC: np.ndarray, unlabelled_N: np.ndarray, organs: list[in
     """Where nobody looked for these organs, they and the background are one: the likelier of them."""
     rows = logits_NC[unlabelled_N]
     rows[:, 0] = np.maximum(rows[:, 0], rows[:, organs].max(axis=1, initial=-np.inf))
-    rows[:, organs] = _IMPOSSIBLE
+    rows[:, organs] = rows[:, :1] + _IMPOSSIBLE
     logits_NC[unlabelled_N] = rows

@@ -55,7 +55,8 @@ class AveragedWeights:
         """Move towards the network's present weights. Args: done: share of the training or phase."""
         self.updates += 1
         decay = self.first if self.first is not None and done < _FIRST_TENTH else self.decay
-        self.move(network, min(decay, (1 + self.updates) / (10 + self.updates)))
+        # a first decay is the way to begin already
+        self.move(network, decay if self.first is not None else min(decay, (1 + self.updates) / (10 + self.updates)))
 
     def move(self, network: nn.Module, momentum: float) -> None:
         """e <- m e + (1 - m) theta."""

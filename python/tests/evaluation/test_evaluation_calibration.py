@@ -40,8 +40,9 @@ def test_the_likelihood_is_the_mean_log_probability_of_the_label():
     assert negative_log_likelihood(logits, np.array([0, 0]), 1.0) == pytest.approx(math.log(4.0) / 2)
 
 
-def test_a_model_that_is_never_wrong_gets_the_lower_bound():
-    logits = np.eye(3)[[0, 1, 2, 0]] * 5
+@pytest.mark.parametrize("certain", [5, 50, 1e4])  # of the last no temperature makes a doubt
+def test_a_model_that_is_never_wrong_gets_the_lower_bound(certain: float):
+    logits = np.eye(3)[[0, 1, 2, 0]] * certain
     assert fit_temperature(logits, np.array([0, 1, 2, 0]), bounds=(0.2, 5.0)) == pytest.approx(0.2, rel=1e-3)
 
 

@@ -72,12 +72,14 @@ def test_the_veto_holds_in_tiles_and_with_perturbation():
     assert percent is not None and percent[:3].max() < percent[3:8].max()
 
 
-def test_probability_moves_to_the_background_and_none_is_lost():
+@pytest.mark.parametrize("shift", [0.0, -2e4, 3e4])
+def test_probability_moves_to_the_background_and_none_is_lost(shift):
+    """Whatever all logits have in common."""
     torch.manual_seed(0)
     group = ChannelGroup(
         background=0, channels=(1, 2), labels=(1, 2), hosts=(0, 0), ranges_mm=((0.0, 1.5), None), temperature=2.0
     )
-    logits = torch.randn(3, 4, 5, 5, dtype=torch.float64)
+    logits = torch.randn(3, 4, 5, 5, dtype=torch.float64) + shift
     places = torch.arange(4.0, dtype=torch.float64)[:, None, None]
     found = Readout(groups=(group,), channels=3, classes=3).reduce(lambda c: logits[c], None, 1.0, places)
     p = (logits / 2).softmax(0)

@@ -32,8 +32,17 @@ def test_streaming_agrees_with_the_softmax_of_all_channels(channels, scale, temp
 def test_logits_of_any_size_keep_the_entropy_in_range(order):
     values = torch.tensor([-1e4, 0.0, 1e4, 1e4, 300.0][::order]).reshape(5, 1)
     labels, entropy, _ = label_and_entropy(iter(values), 1.0)
-    assert entropy.item() == pytest.approx(math.log(2), abs=1e-3)
+    assert entropy.item() == pytest.approx(math.log(2), abs=1e-6)
     assert values[labels.item()].item() == 1e4
+
+
+@pytest.mark.parametrize("channels", [2, 5, 119])
+@pytest.mark.parametrize("scale", [10.0, 1e3, 1e4])
+def test_large_logits_cost_the_entropy_no_digits(channels, scale):
+    values = logits(channels, scale)
+    values[-1] = values[0]  # certain of two
+    _, entropy, _ = label_and_entropy(iter(values), 0.05)
+    torch.testing.assert_close(entropy.double(), reference_entropy(values, 0.05), rtol=1e-5, atol=1e-5)
 
 
 def test_of_equal_channels_the_first_is_taken_as_argmax_does():

@@ -13,6 +13,7 @@ from organincrement.replay.certainty import foreground_variance
 
 PATCH = (8, 8, 8)
 SLAB = np.random.default_rng(0).standard_normal(PATCH).astype(np.float32)
+WHOLE = windows_of(SLAB, PATCH)
 
 
 def doubter(kind="PlainConvUNet", readout=None, channels=3, **changes):
@@ -35,7 +36,7 @@ def test_the_uncertainty_is_the_mean_variance_of_the_organs_probability():
     asked = doubter()
     p_TKDHW = probabilities(asked, [0, 7, 0])
     expected = [foreground_variance(p_TKDHW[:, k].reshape(5, 1, 8, 64))[0] for k in range(2)]
-    np.testing.assert_allclose(asked.uncertainty([SLAB], 7), expected, rtol=1e-4)
+    np.testing.assert_allclose(asked.uncertainty(WHOLE, 7), expected, rtol=1e-4)
     assert min(expected) > 1e-8
 
 
@@ -44,11 +45,11 @@ def test_every_network_can_be_doubted_and_is_itself_again_afterwards(kind):
     asked = doubter(kind)
     with torch.no_grad():
         before = asked.network(torch.from_numpy(SLAB)[None, None])
-        first = asked.uncertainty([SLAB], 0)
+        first = asked.uncertainty(WHOLE, 0)
         after = asked.network(torch.from_numpy(SLAB)[None, None])
     assert torch.equal(before, after) and not asked.network.training
-    assert (first > 0).all() and (asked.uncertainty([SLAB], 0) == first).all()
-    assert (asked.uncertainty([SLAB], 1) != first).any()
+    assert (first > 0).all() and (asked.uncertainty(WHOLE, 0) == first).all()
+    assert (asked.uncertainty(WHOLE, 1) != first).any()
 
 
 def test_a_two_dimensional_network_is_doubted_slice_by_slice():
@@ -76,7 +77,7 @@ def test_each_head_answers_for_its_own_organs():
     space = organs("liver", "spleen")
     head = MultiHead(heads=tuple(OrganHead(organs=(organ,), prefix="x") for organ in ("spleen", "liver")))
     asked = doubter(channels=4, readout=Readout.of(head, space))
-    by_organ = asked.uncertainty([SLAB], 0)
+    by_organ = asked.uncertainty(WHOLE, 0)
     asked_of_spleen = doubter(channels=4, readout=Readout.of(head, space), passes=5)
     p = []
     with torch.no_grad(), CoarsestDropout(asked_of_spleen.network) as dropout:
@@ -99,15 +100,33 @@ def test_the_running_variance_is_the_populations():
 def test_windows_cover_a_slab_and_are_all_of_the_patchs_size(shape):
     slab = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     windows = windows_of(slab, PATCH)
-    assert all(window.shape == PATCH for window in windows)
-    assert set(np.unique(slab)) == set(np.unique(np.stack(windows)))
+    assert all(window.image_DHW.shape == window.weight_DHW.shape == PATCH for window in windows)
+    assert set(np.unique(slab)) == set(np.unique(np.stack([window.image_DHW for window in windows])))
+    assert sum(window.weight_DHW.sum() for window in windows) == pytest.approx(slab.size)
+
+
+def test_neither_padding_nor_overlap_counts_in_the_uncertainty_of_a_slab():
+    slab = np.random.default_rng(2).standard_normal((4, 8, 12)).astype(np.float32)
+    asked, windows = doubter(), windows_of(slab, PATCH)
+    assert len(windows) == 2
+    variance = np.zeros((2, *slab.shape))
+    times = np.zeros(slab.shape)
+    for number, (window, first) in enumerate(zip(windows, (0, 4), strict=True)):
+        p = []
+        with torch.no_grad(), CoarsestDropout(asked.network) as dropout:
+            dropout.seed(int(np.random.SeedSequence([0, 3, number]).generate_state(1)[0]))
+            for _ in range(asked.passes):
+                p.append(asked.network(torch.from_numpy(window.image_DHW)[None, None])[0].softmax(0)[1:].numpy())
+        variance[..., first : first + 8] += np.stack(p).var(0)[:, 2:6]
+        times[..., first : first + 8] += 1
+    np.testing.assert_allclose(asked.uncertainty(windows, 3), (variance / times).mean((1, 2, 3)), rtol=1e-4)
 
 
 def test_the_abstraction_is_the_mean_of_the_coarsest_activations():
     asked = doubter()
     seen = []
     handle = asked.network.encoder.stages[-1].register_forward_hook(lambda m, given, output: seen.append(output))
-    vector = asked.abstraction([SLAB, SLAB + 1])
+    vector = asked.abstraction(WHOLE + windows_of(SLAB + 1, PATCH))
     handle.remove()
     expected = torch.stack([output[0].mean((1, 2, 3)) for output in seen]).mean(0)
     np.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-6)

@@ -9,9 +9,9 @@ from tiny_models import organs, tiny_manifest, tiny_spec
 from torch import nn
 
 from organincrement.contract.labels import LabelSpace
-from organincrement.methods.many_teachers import check_teachers, mean_organs, opinion_of
+from organincrement.methods.many_teachers import check_teachers, check_terms, mean_organs, opinion_of
 from organincrement.methods.ms_kd import MsKd
-from organincrement.methods.protocol import Batch, MethodError
+from organincrement.methods.protocol import Batch, MethodError, configure
 from organincrement.networks.sizing import NetworkSpec
 
 LIVER, SPLEEN, STOMACH = 1, 2, 3
@@ -138,6 +138,14 @@ def test_a_teacher_that_cannot_see_the_firsts_patch_is_refused_by_name():
     first, second = tiny_manifest(space, plain), replace(tiny_manifest(organs("spleen"), deep), name="deep")
     with pytest.raises(MethodError, match=r"'deep' sees patches of multiples of \[16, 16, 16\].* of \[8, 8, 8\]"):
         check_teachers([first, second], None)
+
+
+def test_settings_that_leave_nothing_to_learn_are_refused():
+    nothing = configure(MsKd.Config, {"logit_weight": 0.0, "feature_weight": 0.0, "organ_dice_weight": 0.0})
+    with pytest.raises(MethodError, match="'logit_weight', 'feature_weight', 'organ_dice_weight' are all 0"):
+        check_terms(nothing, new_count=0)
+    check_terms(nothing, new_count=1)
+    check_terms(configure(MsKd.Config, LOGITS_ALONE), new_count=0)
 
 
 def test_teachers_whose_features_lie_on_different_grids_are_refused_by_name_and_taken_without_them():

@@ -82,6 +82,14 @@ def test_the_maps_of_some_tasks_are_those_of_all(kind, args):
     assert different == (args != {"conditioning": "none"}), "all but cond-no tell the tasks apart"
 
 
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_a_network_in_half_precision_answers(conditioning):
+    network = small(conditioning=conditioning).bfloat16()
+    with torch.inference_mode():
+        half, whole = network(image().bfloat16()).float(), network.float()(image())
+    torch.testing.assert_close(half, whole, rtol=0.1, atol=0.1 * float(whole.abs().max()))
+
+
 @pytest.mark.parametrize(
     ("conditioning", "encoders", "decoders"),
     [("dynamic", 1, 1), ("none", 1, 1), ("decoder", 1, TASKS), ("input", TASKS, TASKS)],

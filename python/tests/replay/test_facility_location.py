@@ -107,3 +107,33 @@ def test_the_surest_slices_of_ten_organs_cover_a_hundred_thousand_exactly_in_sec
     taken_s = time.process_time() - started
     assert all(len(set(one.order.tolist())) == 30 and (np.diff(one.coverage) >= 0).all() for one in chosen)
     assert taken_s < 60
+
+
+@pytest.mark.parametrize("kind", [CosineSimilarity, DistanceSimilarity])
+@pytest.mark.parametrize(
+    ("dtype", "scale", "offset"),
+    [(np.float32, 1e20, 0.0), (np.float32, 1e-25, 0.0), (np.float32, 1.0, 1e3), (np.float16, 1.0, 100.0)],
+)
+def test_features_of_any_size_and_precision_are_compared_as_exactly_as_they_are_given(kind, dtype, scale, offset):
+    features = (np.random.default_rng(3).standard_normal((60, 8)) * scale + offset).astype(dtype)
+    features[20:40] = features[:20]  # of equal ones the first is taken
+    exact = features.astype(np.longdouble)
+    if kind is CosineSimilarity:
+        exact /= np.sqrt((exact**2).sum(1, keepdims=True))
+        similarity = exact @ exact.T
+    else:
+        similarity = -((exact[:, None] - exact[None]) ** 2).sum(2)
+    choice = choose_facilities(kind(features), 10)
+    assert choice.order.tolist() == plain_greedy(similarity, 10)
+    assert choice.coverage[-1] == pytest.approx(float(similarity[choice.order].max(0).sum()), rel=1e-6)
+
+
+def test_where_there_is_nothing_to_cover_the_first_are_taken():
+    choice = choose_facilities(CosineSimilarity(np.eye(3), np.zeros((0, 3))), 2)
+    assert choice.order.tolist() == [0, 1] and choice.coverage.tolist() == [0.0, 0.0]
+
+
+def test_candidates_that_are_no_whole_numbers_are_refused():
+    with pytest.raises(ReplayError, match="whole numbers in 0 to 2"):
+        choose_facilities(CosineSimilarity(np.eye(3)), 2, [0.5, 1.7])
+    assert choose_facilities(CosineSimilarity(np.eye(3)), 2, []).order.size == 0

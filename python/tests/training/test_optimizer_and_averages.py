@@ -85,7 +85,6 @@ def test_a_young_average_forgets_its_start_faster_than_its_decay_says():
 def test_the_first_tenth_of_a_training_may_have_a_decay_of_its_own():
     """Continual Segment: 0.99, then 0.999."""
     average = AveragedWeights(linear(0.0), decay=0.75, first=0.5)
-    average.updates = 1000
     average.update(linear(8.0), done=0.05)
     assert average.network.weight.item() == pytest.approx(4.0)
     average.update(linear(8.0), done=0.1)
