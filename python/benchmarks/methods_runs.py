@@ -185,9 +185,15 @@ LONGER_RUNS: dict[str, Run] = {
     **{f"{name}-720": _longer(name, 720) for name in ("ms-kd", "ms-kd-lw")},
     **{
         f"{name}-840": _longer(name, 840)
-        for name in ("dodnet", "tal", "multi-head", "cond-no", "cond-input", "cond-dec")
+        for name in (
+            "dodnet", "tal", "multi-head", "cond-no", "cond-input", "cond-dec", "dodnet-depth-2", "dodnet-depth-4",
+            "dodnet-width-4", "dodnet-width-16", "dodnet-task", "dodnet-image",
+        )
     },
     "co-training-840": _longer("co-training", 840, ramp_steps=450),
+    "transfer-weights-840": dataclasses.replace(
+        _otherwise("transfer-weights", "from weights of 840 steps"), teachers=("tal-840",)
+    ),
     # 120 of which are of the new images
     **{f"case3-{method}-156": _longer(f"case3-{method}", 156) for method in ("aeiseg", "coriseg")},
 }  # fmt: skip

@@ -203,6 +203,12 @@ _LONGER: Mapping[str, Study] = {
         {run: f"{run}-840" for run in ("tal", "multi-head", "cond-no", "cond-input", "cond-dec", "dodnet")},
         ("individual",),
     ),
+    "dodnet-head": _longer(
+        "dodnet-head", "840 steps", {run: f"{run}-840" for run in _OF_A_MINUTE["dodnet-head"].rows}
+    ),
+    "transfer": _longer(
+        "transfer", "from 840 steps", {"transfer-weights": "transfer-weights-840"}, ("transfer-scratch",)
+    ),
 }  # fmt: skip
 
 STUDIES: Mapping[str, Study] = {

@@ -13,7 +13,7 @@ import psutil
 import torch
 
 from organincrement.contract import codec
-from organincrement.contract.dataset import DatasetFolder
+from organincrement.contract.dataset import Case, DatasetFolder
 from organincrement.contract.package import read_manifest
 from organincrement.contract.plan import Estimate, Plan, PlanInput, Training, Validation, relative_input
 from organincrement.imaging.preprocessing import canonical_grid, grid_shape
@@ -125,7 +125,8 @@ def _draft(
     training = _overridden(training, "training", groups["training"])
     cases = [replace(one.case, id=one.id, group=group) for one, group in zip(planned, patients(planned), strict=True)]
     every_steps = max(50, training.steps // 5)
-    validation = Validation(cases=held_back(cases, seed), every_steps=every_steps, recommended_above=0.9)
+    held = () if "cases" in groups["validation"] else _held_back(request, cases, seed)
+    validation = Validation(cases=held, every_steps=every_steps, recommended_above=0.9)
     validation = _overridden(validation, "validation", groups["validation"])
     check_validation(validation, cases)
     return Plan(
@@ -133,6 +134,15 @@ def _draft(
         include=tuple(request.include), settings=json.loads(json.dumps(settings)), training=training,
         validation=validation, seed=seed, device=request.device, estimate=Estimate(),
     )  # fmt: skip
+
+
+def _held_back(request: PlanRequest, cases: Sequence[Case], seed: int) -> tuple[str, ...]:
+    """Those of a label, unless teachers can be compared with."""
+    judged = [case for case in cases if case.label or method_named(request.method).needs.teachers != "none"]
+    held = held_back(judged, seed)
+    if not held and len({case.group for case in judged}) > 2:
+        request.notice("no case is held back: each patient has the only labels of an organ, which the training needs")
+    return held
 
 
 def _validated_often_enough(setup: Setup) -> Setup:

@@ -1,5 +1,7 @@
 """Which cases are held back: every fifth patient, whole patients only, the same for the same seed."""
 
+from dataclasses import replace
+
 import pytest
 
 from organincrement.contract.dataset import Case
@@ -85,3 +87,23 @@ def test_no_organ_loses_all_its_labels_to_validation(seed):
 def test_a_draw_that_shows_every_organ_anyhow_is_left_as_it_falls(seed):
     labelled, unknown = partly_labelled(*["liver"] * 30), partly_labelled(*[""] * 30)
     assert held_back(labelled, seed) == held_back(unknown, seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_patient_with_many_scans_stays_where_others_will_do(seed):
+    held = held_back(cases(*["p0"] * 30, "p1", "p2"), seed)
+    assert held in (("case_30",), ("case_31",))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_patients_with_many_scans_each_one_with_the_fewest_is_held_back(seed):
+    held = held_back(cases(*["p0"] * 9, *["p1"] * 7, *["p2"] * 8), seed)
+    assert held == tuple(f"case_{number:02d}" for number in range(9, 16))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_an_organ_is_shown_by_a_patient_with_few_scans_where_one_has_too_many(seed):
+    several = partly_labelled(*["liver"] * 6, *["liver"] * 6, *["spleen"] * 6)
+    several = [replace(case, group="p0") if number < 6 else case for number, case in enumerate(several)]
+    held = held_back(several, seed)
+    assert {case.annotated[0] for case in several if case.id in held} == {"liver", "spleen"} and len(held) <= 6

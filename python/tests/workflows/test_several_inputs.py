@@ -54,6 +54,43 @@ def test_scans_that_two_datasets_share_are_held_back_in_both_or_in_none(tiny_wor
     assert held and {f"{number}.{case}" for case in held for number in (1, 2)} == set(plan.validation.cases)
 
 
+def with_labels(dataset: DatasetFolder, labelled: int) -> DatasetFolder:
+    """The first so many cases keep their labels; the others are drafts without."""
+    for number, case in enumerate(dataset.cases()):
+        if number >= labelled:
+            codec.write(
+                replace(case, status="draft", label=None, label_sha256=None, annotated=()),
+                dataset.path / "cases" / f"{case.id}.json",
+            )
+    return DatasetFolder.open(dataset.path)
+
+
+@pytest.mark.parametrize(("labelled", "held"), [(3, 1), (2, 0)])
+def test_a_method_without_a_teacher_holds_back_labelled_cases_alone(tiny_world, tmp_path, labelled, held):
+    dataset = with_labels(copied(tiny_world.site_a, tmp_path / "data"), labelled)
+    plan = planned(tiny_world, tmp_path, dataset.path, method="co-training", overrides={**QUICK, **FIRST_MODEL})
+    assert len(plan.validation.cases) == held
+    assert all(dataset.case(case).label for case in plan.validation.cases)
+
+
+def test_it_is_said_why_no_case_is_held_back_where_every_patient_has_the_only_labels_of_an_organ(tiny_world, tmp_path):
+    dataset, lines = copied(tiny_world.site_a, tmp_path / "data"), []
+    for case, organ in zip(dataset.cases(), ("liver", "spleen"), strict=False):
+        codec.write(replace(case, annotated=(organ,)), dataset.path / "cases" / f"{case.id}.json")
+    for case in dataset.cases()[2:]:
+        codec.write(replace(case, status="draft"), dataset.path / "cases" / f"{case.id}.json")
+    planned(tiny_world, tmp_path, dataset.path, notice=lines.append)
+    assert not any("held back" in line for line in lines), "of two patients none is, as ever"
+    third = with_organ(copied(tiny_world.site_b, tmp_path / "other"))
+    for case in third.cases()[1:]:
+        codec.write(replace(case, status="draft"), third.path / "cases" / f"{case.id}.json")
+    plan = planned(tiny_world, tmp_path, dataset.path, third.path, notice=lines.append)
+    assert plan.validation.cases == ()
+    assert [line for line in lines if "held back" in line] == [
+        "no case is held back: each patient has the only labels of an organ, which the training needs"
+    ]
+
+
 def test_one_name_for_two_organs_is_refused(tiny_world, tmp_path):
     code = Code("SCT", "10200004", "Liver")
     other = with_organ(copied(tiny_world.site_b, tmp_path / "other"), type=code)
