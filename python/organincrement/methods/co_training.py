@@ -41,7 +41,8 @@ class CoTrainingConfig(UNetConfig):
     average: float = setting(0.99, "share of the average that a step keeps", low=0, high=0.9999)
 
 
-_PAPER = {**SLICES, "co_dice_weight": 0.0, "average": 0.999, "ramp_steps": 10_000}  # as compared in arXiv 2108.02559
+# as compared in arXiv 2108.02559, which names no dropout
+_PAPER = {**SLICES, "bottleneck_dropout": 0.0, "co_dice_weight": 0.0, "average": 0.999, "ramp_steps": 10_000}
 
 
 class CoTraining(ContinualMethod):

@@ -10,8 +10,8 @@ greedily, the 30 that are nearest to the whole old set by the content distance
     d(I, J) = sum over layers l, filters f of mean over positions of (R_lf(I) - R_lf(J))^2          (eq. 3)
 
 R: activations of all convolutions of a VGG16 trained on ImageNet. Its weights are given by the user (`--vgg`), for they
-may not be handed on with the program; without them the segmentation network's own convolutions serve, which the paper
-found 1.6, 0.7 and 0.07 points of Dice worse in its three cases. The vault says which it was.
+may not be handed on with the program; without them the segmentation network's own convolutions serve (before their
+norms), which the paper found 1.6, 0.7 and 0.07 points of Dice worse in its three cases. The vault says which it was.
 
 F. Ozdemir, P. Fuernstahl, O. Goksel: Learn the new, keep the old. MICCAI 2018. https://arxiv.org/abs/1806.00265
 
