@@ -24,7 +24,7 @@ from OrganIncrementLib.Logics.ResultNodes import (
     uncertaintyOf,
 )
 from OrganIncrementLib.Panels.ChoiceBox import Choice
-from OrganIncrementLib.Panels.MergePanel import ConflictRow, MergePanel, MergeState
+from OrganIncrementLib.Panels.MergePanel import MOST_CONFLICTS, ConflictRow, MergePanel, MergeState
 from OrganIncrementLib.Panels.TaskBar import TaskState
 
 FORM = EXTENSION / "OrganIncrement" / "Resources" / "UI" / "OrganIncrementMerge.ui"
@@ -76,6 +76,20 @@ def test_conflicts_are_a_table_and_a_click_asks_for_the_place(ui):
     assert wanted == [(0,)]
     panel.show(MergeState(conflicts=()))
     assert "No conflicts" in ui.conflictsLabel.text and not ui.conflictTable.visible
+
+
+def test_agreement_of_two_models_on_an_organ_is_not_denied_where_there_is_no_conflict(ui):
+    MergePanel(ui).show(MergeState(conflicts=()))
+    assert ui.conflictsLabel.text == "✓ No conflicts: no voxel was claimed for two organs."
+
+
+def test_the_count_of_conflicts_says_where_the_list_of_the_engine_stops(ui):
+    source = (EXTENSION.parent / "python/organincrement/inference/conflicts.py").read_text(encoding="utf-8")
+    assert f"\nMOST_CONFLICTS = {MOST_CONFLICTS}\n" in source
+    panel, row = MergePanel(ui), ConflictRow(organs="Liver / Spleen", volume="2.5 ml", winner="Spleen")
+    for count, text in ((999, "the largest first (999):"), (1000, "the largest 1000 (there may be more):")):
+        panel.show(MergeState(conflicts=(row,) * count))
+        assert ui.conflictsLabel.text == f"Claimed for two organs, {text}"
 
 
 def test_nothing_is_cut_off_at_the_width_of_a_narrow_panel(form, ui):

@@ -12,6 +12,7 @@ from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Panels.TaskBar import TaskBar, TaskState
 
 _FEWEST_ROWS, _MOST_ROWS = 1, 6
+MOST_CONFLICTS = 1000  # the engine lists no more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +80,13 @@ class MergePanel:
         table.visible = bool(conflicts)
         if conflicts is None:
             return
-        if conflicts:
-            ui.conflictsLabel.text = _("Claimed twice, the largest first ({count}):").format(count=len(conflicts))
+        if not conflicts:
+            text = _("✓ No conflicts: no voxel was claimed for two organs.")
+        elif len(conflicts) < MOST_CONFLICTS:
+            text = _("Claimed for two organs, the largest first ({count}):")
         else:
-            ui.conflictsLabel.text = _("✓ No conflicts: no voxel was claimed twice.")
+            text = _("Claimed for two organs, the largest {count} (there may be more):")
+        ui.conflictsLabel.text = text.format(count=len(conflicts))
         wasBlocked = table.blockSignals(True)
         table.setColumnCount(3)
         table.setHorizontalHeaderLabels([_("Organs"), _("Volume"), _("Won by")])

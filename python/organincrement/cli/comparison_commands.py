@@ -1,6 +1,7 @@
 """`compare`, `merge`."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -143,14 +144,15 @@ def _request(options: argparse.Namespace, counter: Any) -> Any:
         )  # fmt: skip
     return MergeRequest(
         out=options.out, inputs=inputs, order=[number - 1 for number in options.order], resample=options.resample,
-        notice=on_the_side, working=lambda part, parts: counter.working(0, 1, options.out.name, part, parts),
+        notice=on_the_side, working=lambda part, parts: counter.working(0, 1, options.out.resolve().name, part, parts),
     )  # fmt: skip
 
 
 def _labelled(text: str) -> tuple[Path, dict[str, int]]:
     """`labels.nii.gz:liver=1,spleen=2` as a path and its organs; a name that holds a colon may be a file's own."""
     path, colon, organs = text.rpartition(":")
-    if Path(text).exists() or not colon or "=" not in organs:
+    # a list of many organs is longer than any file's name, at which Path.exists raises
+    if not colon or "=" not in organs or os.path.exists(text):  # noqa: PTH110
         return Path(text), {}
     try:
         return Path(path), organ_value(organs)

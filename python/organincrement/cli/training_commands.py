@@ -61,7 +61,7 @@ def _add_plan(commands: Commands) -> None:
         nargs="+",
         default=[],
         metavar="ORGAN=ORGAN",
-        help="an organ of the teacher that counts as another of its organs",
+        help="an organ of the teacher that counts as another of its organs, or as one of the dataset that replaces it",
     )
     plan.add_argument(
         "--include",

@@ -222,6 +222,8 @@ class LabelTransition:
             if organ_id not in self.old.ids:
                 raise ContractError(f"merges: the teacher has no organ {organ_id!r}; it has {', '.join(self.old.ids)}")
         for source, target in self.merges.items():
+            if source == target and target in targets:
+                raise ContractError(f"merges: the dataset has no organ {target!r} to learn it from; drop the merge")
             if target in self.merges and target in targets:
                 raise ContractError(f"merges: {source!r} counts as {target!r}, itself merged; name the final organ")
         for new in self.new.organs:

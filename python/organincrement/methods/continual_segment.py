@@ -26,7 +26,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from organincrement.evaluation.acceptance import reference_score
+from organincrement.evaluation.acceptance import is_worth_pruning, reference_score
 from organincrement.losses.divergence import kl_divergence, mean_over
 from organincrement.methods.decoder_student import DecoderStudent
 from organincrement.methods.decoders import AddsDecoder
@@ -52,7 +52,7 @@ class ContinualSegmentConfig:
     dice_weight: float = setting(1.0, "weight of the soft Dice beside the cross entropy", low=0)
     targets: tuple[float, ...] = setting((0.8, 0.9), "shares of the decoder's weights to prune, rising; may be none")
     distillation_weight: float = setting(1.0, "weight of the unpruned decoder's answers once pruned", low=0)
-    drop: float = setting(0.02, "fall of the Dice up to which a pruning is accepted", low=0, high=1)
+    drop: float = setting(0.02, "fall of the Dice up to which a pruning is accepted; 1: any", low=0, high=1)
     window: int = setting(1, "validations before a pruning against whose mean it is held", low=1)
     rewind: bool = setting(False, "whether what stays after a pruning goes back to its first values")
     retraining: float = setting(0.5, "steps after each pruning, as a share of the first training's", low=0.01)
@@ -104,13 +104,14 @@ class ContinualSegment(AddsDecoder):
         return LossTerms(terms=terms)
 
     def enter(self, student: nn.Module, phase: int, scores: Sequence[float]) -> bool:
-        """Accept the decoder, or end; then prune and rewind it. While no organ was found, the whole one trains on."""
+        """Accept the decoder, or end; then prune and rewind it. While it has found too little, it trains on."""
         assert isinstance(student, DecoderStudent)
         c = self.config
         if not student.accept(scores, c.drop):
             return False
-        if any(scores):
-            student.prune(c.targets[phase - 1], reference_score(scores, c.window), c.rewind)
+        reference = reference_score(scores, c.window)
+        if is_worth_pruning(reference, c.drop):
+            student.prune(c.targets[phase - 1], reference, c.rewind)
         return True
 
     def settle(self, network: nn.Module, scores: Sequence[float]) -> None:

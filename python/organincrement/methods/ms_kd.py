@@ -78,8 +78,9 @@ class MsKd(ContinualMethod):
     ) -> NetworkSpec:
         """As the first teacher's. Raises: MethodError where they do not fit together, or nothing is left to learn."""
         check_terms(config, transition.new_count)
+        network = super().plan_network(config, transition, teachers, channels)
         check_teachers(teachers, config.feature_level if config.feature_weight else None)
-        return super().plan_network(config, transition, teachers, channels)
+        return network
 
     def build_student(self) -> nn.Module:
         """The first teacher's trunk, or a fresh network of its kind."""

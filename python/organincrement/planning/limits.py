@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from organincrement.contract.dataset import Case
 from organincrement.contract.plan import Training, Validation
+from organincrement.networks.build import build_network, shrink_factor
+from organincrement.networks.sizing import NetworkSpec
 from organincrement.planning.errors import PlanningError
 from organincrement.training.optimizer import learning_rate
 
@@ -31,6 +35,23 @@ def check_training(training: Training, patch_multiple: Sequence[int]) -> None:
     shown = " x ".join(map(str, patch_multiple))
     _require(fits, "training.patch", list(training.patch), f"multiples of {shown}, by which the network shrinks it")
     _check_schedule(training.schedule)
+
+
+def check_norms(training: Training, network: NetworkSpec) -> None:
+    """Refuse a patch that the network shrinks to one voxel, where a norm needs more. Raises: PlanningError."""
+    multiple = shrink_factor(network.kind, network.args)
+    if tuple(training.patch) != multiple:
+        return
+    part = -(-training.batch // training.accumulation)
+    with torch.device("meta"):  # shapes without weights
+        built = build_network(network.kind, network.args).train()
+        smallest_BCDHW = torch.empty(training.batch % part or part, network.args["in_channels"], *multiple)
+    try:
+        built(smallest_BCDHW)
+    except ValueError:
+        larger = [*multiple[:2], 2 * multiple[2]]
+        shown = f"larger along one axis, {larger} at least: one voxel, to which the network shrinks it, has no variance"
+        _require(False, "training.patch", list(training.patch), shown)
 
 
 def check_patch(patch: Any) -> None:

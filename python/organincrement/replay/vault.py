@@ -164,12 +164,11 @@ def open_vault(folder: Path) -> OpenVault:
     Raises: ReplayError, in one line, where it is none, is damaged, is of another computer, lies where files get about,
     or can be opened by others.
     """
+    _check_is_vault(folder)
     try:
         vault = codec.read(Vault, folder / VAULT_FILE)
     except ContractError as error:
         reason = str(error).removeprefix(f"{folder / VAULT_FILE}: ")
-        if not (folder / VAULT_FILE).is_file():
-            raise ReplayError(f"{folder.name}: is no vault, which `exemplars select` makes") from error
         raise ReplayError(f"{folder.name}: {VAULT_FILE}: {reason}") from error
     if vault.machine != machine_mark(vault.salt):
         raise ReplayError(
@@ -180,6 +179,12 @@ def open_vault(folder: Path) -> OpenVault:
         for path in (folder, folder / VAULT_FILE, *(folder / exemplar.file for exemplar in vault.exemplars)):
             _check_private(path, folder.name)
     return OpenVault(folder=folder, vault=vault)
+
+
+def vault_sha256(folder: Path) -> str:
+    """SHA-256 of a vault's vault.json. Raises: ReplayError where the folder is none; ContractError."""
+    _check_is_vault(folder)
+    return sha256_file(folder / VAULT_FILE)
 
 
 def trim(folder: Path, keep: int) -> Vault:
@@ -237,6 +242,11 @@ def centre_of(mask_DHW: np.ndarray) -> Voxel:
     found = np.argwhere(mask_DHW)
     nearest = found[np.square(found - found.mean(0)).sum(1).argmin()]
     return int(nearest[0]), int(nearest[1]), int(nearest[2])
+
+
+def _check_is_vault(folder: Path) -> None:
+    if not (folder / VAULT_FILE).is_file():
+        raise ReplayError(f"{folder.name}: is no vault, which `exemplars select` makes")
 
 
 def _check_place(folder: Path) -> None:

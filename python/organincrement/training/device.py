@@ -1,6 +1,7 @@
 """Which device and precision a job uses; `auto` is resolved here and recorded in the `started` event."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from organincrement.contract.plan import DEVICES
 from organincrement.networks.heap import keep_freed_memory
 
+_THIN = 2  # voxels
 _PRECISIONS = ("auto", "bf16", "fp16", "fp32", "fp64")
 
 
@@ -36,11 +38,18 @@ class Hardware:
         """The type of weights and images."""
         return torch.float64 if self.precision == "fp64" else torch.float32
 
-    def computing(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def computing(self) -> Iterator[None]:
         """To compute a loss in."""
         if self.precision == "fp64":
-            return _AllDouble()
-        return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+            with _AllDouble():
+                yield
+        elif self.precision == "bf16" and self.device.type == "cpu":
+            with torch.autocast("cpu", torch.bfloat16), _WholeWhereThin():
+                yield
+        else:
+            with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+                yield
 
     def keep_memory(self) -> None:
         """On a CPU the memory of one pass of a network is kept for the next (networks/heap.py)."""
@@ -83,6 +92,26 @@ class _AllDouble(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return args[0].double() if func is torch.Tensor.float else func(*args, **(kwargs or {}))
+
+
+class _WholeWhereThin(TorchFunctionMode):
+    """Convolutions over one or two voxels along an axis are done in float32, also where all else is in bfloat16.
+
+    For their weights torch 2.13 gives gradients on a CPU that hold whatever lay in memory before, and may end the
+    process (oneDNN). They are the coarsest level's and cost next to nothing.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not torch.conv3d or not _is_thin(*args[:2]):
+            return func(*args, **kwargs)
+        with torch.autocast("cpu", enabled=False):
+            return func(*(a.float() if isinstance(a, torch.Tensor) else a for a in args), **kwargs)
+
+
+def _is_thin(x_BCDHW: torch.Tensor, weight_OIDHW: torch.Tensor) -> bool:
+    sizes = zip(x_BCDHW.shape[2:], weight_OIDHW.shape[2:], strict=True)
+    return any(size <= _THIN and kernel > 1 for size, kernel in sizes)
 
 
 def _in_type_of_weights(network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

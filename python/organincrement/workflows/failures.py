@@ -56,7 +56,8 @@ def failure_of(error: BaseException, names: Sequence[Path] = ()) -> Failure:
             what_to_do="Look at the named cases, or plan with a smaller learning rate.",
         )
     if isinstance(error, ContractError | ValueError | FileNotFoundError | PermissionError):
-        return Failure(code="bad_input", message=message, what_to_do="Correct the input, then plan and start again.")
+        remedies = "Put the input right and resume the job, or plan again and train into another folder."
+        return Failure(code="bad_input", message=message, what_to_do=remedies)
     return Failure(
         code="internal",
         message=f"{type(error).__name__}: {message}",

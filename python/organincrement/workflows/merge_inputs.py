@@ -1,6 +1,6 @@
 """What a merge is made of: segmentations of one scan, each with the organs of its labels and, maybe, its doubt."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -88,17 +88,18 @@ class OpenedInput:
         if self.uncertainty is None:
             yield from (None for _ in range(0, like.shape_DHW[0], slices))
         elif grid_difference(self.grid, like) is None:
-            yield from (_percent(self.uncertainty, slab) for slab in stored_slabs(self.uncertainty, slices))
+            yield from _percent(self.uncertainty, stored_slabs(self.uncertainty, slices))
         else:
-            moved_DHW = onto_grid(read_stored(self.uncertainty), like, kind="nearest").array_DHW
-            starts = range(0, len(moved_DHW), slices)
-            yield from (_percent(self.uncertainty, moved_DHW[start : start + slices]) for start in starts)
+            own = read_stored(self.uncertainty)
+            (percent_DHW,) = _percent(self.uncertainty, [own.array_DHW])
+            moved_DHW = onto_grid(own.with_array(percent_DHW), like, kind="nearest").array_DHW
+            yield from (moved_DHW[start : start + slices] for start in range(0, len(moved_DHW), slices))
 
 
 def open_input(asked: MergeInput, notice: Callable[[str], None] = lambda line: None) -> OpenedInput:
     """Find its files and what its labels are; raises WorkflowError, ImageError or ContractError in one line."""
     labels, report, uncertainty = _files(asked)
-    name = report.model if report else _shown(asked.path)
+    name = report.model if report else image_stem(asked.path)
     grid = peek(labels)
     organs = _organs(labels, asked.organs)
     if uncertainty is not None and (difference := grid_difference(peek(uncertainty), grid)):
@@ -138,7 +139,9 @@ def _files(asked: MergeInput) -> tuple[Path, SegmentReport | None, Path | None]:
     ours = path.is_dir() or path.name == SEGMENTATION
     labels = folder / SEGMENTATION if ours else path
     if not labels.is_file():
-        raise WorkflowError(f"{path.name}: {_what_is_missing(path)}")
+        raise WorkflowError(f"{_named(path)}: {_what_is_missing(path)}")
+    if path.is_dir() and not (path / REPORT).is_file():
+        raise WorkflowError(f"{_named(path)}: has no {REPORT}: it is half-written; segment or merge again")
     report = None
     if ours and (folder / REPORT).is_file():
         report = codec.read(SegmentReport, folder / REPORT)
@@ -173,11 +176,20 @@ def _organs(labels: Path, named: Mapping[str, int]) -> dict[int, Organ]:
     return organs
 
 
-def _shown(path: Path) -> str:
-    return path.name if path.is_dir() else image_stem(path)
+def _named(path: Path) -> str:
+    return path.resolve().name if path.is_dir() else path.name  # '.' has no name of its own
 
 
-def _percent(path: Path, slab_DHW: np.ndarray) -> np.ndarray:
-    if slab_DHW.min() < 0 or slab_DHW.max() > 100:
-        raise ImageError(f"{path}: has values outside 0 to 100; uncertainty is in per cent")
-    return np.rint(slab_DHW).astype(np.uint8)
+def _percent(path: Path, slabs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Whole per cents, uint8, of all slabs of a map; after the last one raises ImageError for a map of fractions."""
+    largest, all_whole = 0.0, True
+    for slab_DHW in slabs:
+        if slab_DHW.min() < 0 or slab_DHW.max() > 100:
+            raise ImageError(f"{path}: has values outside 0 to 100; uncertainty is in per cent")
+        whole_DHW = np.rint(slab_DHW)
+        largest, all_whole = max(largest, float(slab_DHW.max())), all_whole and np.array_equal(whole_DHW, slab_DHW)
+        yield whole_DHW.astype(np.uint8)
+    if largest <= 1 and not all_whole:
+        raise ImageError(
+            f"{path}: looks like fractions, up to {largest:.3g}; uncertainty is in per cent: multiply it by 100"
+        )

@@ -1,16 +1,18 @@
 """`merge` from the scan on: every model segments it, then the segmentations are merged."""
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from organincrement.contract.model import ModelManifest, MultiDecoderHead
-from organincrement.contract.package import read_manifest
+from organincrement.contract.package import manifest_sha256, read_manifest
 from organincrement.imaging.preflight import image_stem
 from organincrement.inference.predict import UncertaintyKind
+from organincrement.models.package import load_package
 from organincrement.workflows.errors import WorkflowError
-from organincrement.workflows.merge import Merged, MergeRequest, merge
+from organincrement.workflows.merge import Merged, MergeRequest, check_order, check_out, merge
 from organincrement.workflows.merge_inputs import MergeInput, Range
 from organincrement.workflows.scan_in_work import Working, nobody_asks
 from organincrement.workflows.segment import SegmentRequest, segment
@@ -34,17 +36,41 @@ class MergeModelsRequest:
 
 
 def merge_models(request: MergeModelsRequest) -> Merged:
-    """Segment the scan with each model, into `out`/parts/<model>, and merge these. Raises: as `segment` and `merge`."""
-    if len(request.models) < 2:
-        raise WorkflowError("there is nothing to merge: name two models, or more")
+    """Segment the scan with each model, into `out`/parts/<model>, and merge these.
+
+    Raises: as `segment` and `merge`; a new folder then does not stay.
+    """
+    out = request.merging.out
+    check_order(request.merging.order, len(request.models))
+    check_out(out)
     manifests = [read_manifest(path) for path in request.models]
-    for one in manifests[1:]:
+    _check(request.models, manifests)
+    is_new = not out.exists()
+    try:
+        return _merged(request, manifests)
+    except BaseException:
+        if is_new:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _check(models: Sequence[Path], manifests: Sequence[ModelManifest]) -> None:
+    """Raise for packages that cannot be merged or are damaged, before a scan is segmented for nothing."""
+    hashes = [manifest_sha256(path) for path in models]
+    for one, sha256 in zip(manifests, hashes, strict=True):
+        if hashes.count(sha256) > 1:
+            raise WorkflowError(f"model '{one.name}': is there twice; name each model once")
         if one.preprocessing.channels != manifests[0].preprocessing.channels:
             seen = ", ".join(one.preprocessing.channels)
             raise WorkflowError(f"model '{one.name}' is for {seen}, '{manifests[0].name}' for another kind of scan")
+    for path in models:
+        load_package(path)
+
+
+def _merged(request: MergeModelsRequest, manifests: Sequence[ModelManifest]) -> Merged:
     names = _told_apart([manifest.name for manifest in manifests])
     total = len(names) + 1
-    folders = []
+    folders: list[Path] = []
     for done, (path, name) in enumerate(zip(request.models, names, strict=True)):
         folders += segment(
             SegmentRequest(

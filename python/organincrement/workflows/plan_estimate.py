@@ -8,6 +8,7 @@ from organincrement.contract.plan import Plan
 from organincrement.inference.memory import free_gpu_memory, whose_memory
 from organincrement.planning.errors import PlanningError
 from organincrement.planning.estimate import CaseSize, estimate
+from organincrement.planning.limits import check_norms
 from organincrement.training.device import Hardware, resolve_hardware
 from organincrement.training.signals import Diverged, is_disk_full
 from organincrement.workflows.plan_rehearsal import rehearse
@@ -26,10 +27,11 @@ def fitted_plan(
     """The plan with its estimate, its accumulation raised or its device changed to what memory allows.
 
     Args: sizes: of each case of the setup. notice: told of every change, in a line. clock: seconds to estimate in.
-    Raises: PlanningError where one patch does not fit into main memory, or nothing can be tried.
+    Raises: PlanningError where one patch is too small or does not fit into main memory, or nothing can be tried.
     """
     plan = setup.plan
     while True:
+        check_norms(plan.training, setup.network)
         try:
             found = rehearse(setup, plan, hardware, sizes, clock)
             return replace(plan, estimate=estimate(found.work, found.costs, hardware.description))

@@ -11,7 +11,6 @@ import torch
 
 from organincrement.contract.channels import channel_count
 from organincrement.contract.dataset import Case, DatasetFolder
-from organincrement.contract.files import sha256_file
 from organincrement.contract.labels import LabelSpace, LabelTransition, Organ
 from organincrement.contract.model import Head, Normalisation, Preprocessing
 from organincrement.contract.package import manifest_sha256
@@ -22,6 +21,7 @@ from organincrement.methods.registry import method_named
 from organincrement.methods.teacher import FrozenTeacher
 from organincrement.models.package import LoadedModel, load_package
 from organincrement.networks.sizing import NetworkSpec
+from organincrement.replay.vault import vault_sha256
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.exemplar_vault import check_vault
 from organincrement.workflows.modality import check_modality
@@ -149,15 +149,15 @@ def set_up(plan: Plan, plan_file: Path) -> Setup:
     for dataset in (*datasets, *old_datasets):
         _check_modalities(dataset, datasets[0], teachers)
     preprocessing = _preprocessing(teachers, config, datasets[0].manifest.modality)
+    head = method.plan_head(transition, manifests)
+    network = method.plan_network(config, transition, manifests, channel_count(head, transition.student))
     vault = next(iter(_paths(plan, plan_file, "exemplars")), None)
     if vault is not None:
         check_vault(vault, teachers[0], preprocessing, method.name)
-    head = method.plan_head(transition, manifests)
-    channels = channel_count(head, transition.student)
     return Setup(
         plan=plan, cases=_cases(plan, datasets, old_datasets), teachers=teachers,
         vault=vault, transition=transition, preprocessing=preprocessing,
-        network=method.plan_network(config, transition, manifests, channels), head=head, config=config,
+        network=network, head=head, config=config,
     )  # fmt: skip
 
 
@@ -286,7 +286,7 @@ def input_sha256(role: str, path: Path) -> str:
     """The present hash of what an input of this role is."""
     if role == "teacher":
         return manifest_sha256(path)
-    return sha256_file(path / "vault.json") if role == "exemplars" else DatasetFolder.open(path).sha256()
+    return vault_sha256(path) if role == "exemplars" else DatasetFolder.open(path).sha256()
 
 
 def input_hashes(plan: Plan, plan_file: Path) -> Mapping[str, str]:

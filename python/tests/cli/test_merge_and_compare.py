@@ -1,6 +1,7 @@
 """`merge` and `compare` as they are typed."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from organincrement.contract.organs import organ_from_name
 from organincrement.contract.results import Conflicts, SegmentReport
 from organincrement.imaging.safe_read import read_image, read_labels
 from organincrement.imaging.volume import Volume
-from organincrement.imaging.writing import write_nifti, write_segmentation
+from organincrement.imaging.writing import write_nifti, write_segmentation, write_volume
 from organincrement.training.signals import PauseRequested
 from organincrement.workflows import compare as comparing
+from organincrement.workflows import merge_models as merging_models
+from organincrement.workflows.errors import WorkflowError
 
 
 @pytest.fixture
@@ -72,6 +75,49 @@ def test_merge_refuses_a_label_without_its_organ(two, tmp_path, capsys):
     path = two[1].rpartition(":")[0]
     assert_refused(run(capsys, "merge", two[0], path, "--out", tmp_path / "out"), "which value is which organ")
     assert_refused(run(capsys, "merge", two[0], f"{path}:liver=x", "--out", tmp_path / "out"), "not of the form")
+
+
+def test_merge_takes_143_organs_of_a_file_without_names(two, tmp_path, capsys):
+    organs = ",".join(f"organ_{number}={number}" for number in range(1, 144))
+    done = run(capsys, "merge", two[0], two[1].replace("stomach=2", organs), "--out", tmp_path / "out")
+    assert done.code == 0 and done.out.startswith("2 of 144 organs found\n"), done
+
+
+def test_merge_never_writes_over_a_map_of_uncertainty_that_it_was_given(two, tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    own = tmp_path / "mine" / "uncertainty.nrrd"
+    write_volume(own, Volume(np.full((4, 5, 6), 7, np.uint8), (2.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)))
+    before = own.read_bytes()
+    done = run(capsys, "merge", *two, "--uncertainty", own, "none", "--out", own.parent)
+    assert_refused(done, "mine: holds a map of uncertainty; write to another folder")
+    assert own.read_bytes() == before and list(own.parent.iterdir()) == [own]
+
+
+def test_merge_refuses_the_same_model_twice_and_a_damaged_one_before_it_segments(tiny_world, tmp_path, capsys):
+    scan = tiny_world.test.image_path(tiny_world.test.cases()[0])
+    copy, damaged = (shutil.copytree(tiny_world.teacher, tmp_path / name) for name in ("copy", "damaged"))
+    manifest = damaged / "model.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")  # another hash
+    (weights,) = damaged.glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    for other, says in ((copy, "is there twice; name each model once"), (damaged, "get the package again")):
+        done = run(capsys, "merge", "--model", tiny_world.teacher, other, "--image", scan, "--out", tmp_path / "out")
+        assert_refused(done, says)
+        assert not (tmp_path / "out").exists()
+
+
+def test_merge_of_models_that_fails_at_the_end_leaves_no_new_folder(
+    tiny_world, tiny_student, tmp_path, capsys, monkeypatch
+):
+    def refused(request):
+        assert len(list((request.out / "parts").glob("*/*/report.json"))) == 2
+        raise WorkflowError("the disk is full")
+
+    monkeypatch.setattr(merging_models, "merge", refused)
+    scan, out = tiny_world.test.image_path(tiny_world.test.cases()[0]), tmp_path / "out"
+    packages = [tiny_world.teacher, tiny_student.student_path]
+    assert_refused(run(capsys, "merge", "--model", *packages, "--image", scan, "--out", out), "the disk is full")
+    assert not out.exists()
 
 
 def test_merge_of_models_segments_the_scan_with_each_first(tiny_world, tiny_student, tmp_path, capsys):

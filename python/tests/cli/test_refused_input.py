@@ -168,6 +168,8 @@ def planning(world, out, *more):
         (["--set", "training.optimizer.lr=-1"], "setting 'training.optimizer.lr' is -1, but must be a number above 0"),
         (["--set", "training.optimizer.lr=NaN"], "training"),
         (["--set", "training.patch=[15,16,16]"], "multiples of 2 x 2 x 2"),
+        (["--set", "training.patch=[2,2,2]"], "larger along one axis, [2, 2, 4] at least"),
+        (["--merge", "spleen=spleen"], "the dataset has no organ 'spleen' to learn it from"),
         (["--set", "seed=x"], "setting 'seed' is 'x'"),
         (["--method", "supervised"], "takes no teacher"),
         (["--include", "draft"], "no case is draft"),
@@ -175,6 +177,13 @@ def planning(world, out, *more):
 )
 def test_a_plan_that_cannot_be(tiny_world, out, refused, more, says):
     refused(*planning(tiny_world, out, *more), says=[says])
+
+
+def test_the_help_of_a_merge_names_organs_of_the_dataset_too(capsys):
+    with pytest.raises(SystemExit):
+        run(capsys, "plan", "--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "counts as another of its organs, or as one of the dataset that replaces it" in said
 
 
 def test_a_dataset_of_an_organ_that_the_teacher_has_already(tiny_world, out, refused):

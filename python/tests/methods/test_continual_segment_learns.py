@@ -176,7 +176,7 @@ def test_the_weights_that_stay_go_back_to_their_first_values(world):
     assert sum(int((w == 0).sum()) for w in prunable(student.decoder)) >= sum(w.numel() for w in first) // 2
 
 
-@pytest.mark.parametrize("scores", [[], [0.0, 0.0]])
+@pytest.mark.parametrize("scores", [[], [0.0, 0.0], [0.01, 0.015], [0.4, 0.02]])
 def test_without_an_organ_found_nothing_is_pruned_and_the_training_goes_on(world, scores):
     method = method_for(world, targets=TARGETS)
     student = method.build_student()
@@ -184,16 +184,17 @@ def test_without_an_organ_found_nothing_is_pruned_and_the_training_goes_on(world
     assert method.enter(student, 1, scores)
     assert all(torch.equal(weight, was) for weight, was in zip(prunable(student.decoder), before, strict=True))
     assert method.product(student).head.decoders[1].sparsity == 0.0
-    assert method.enter(student, 2, [0.0, 0.7])  # found in the second phase
+    assert not student.pruned and method.enter(student, 2, [0.0, 0.7])  # found in the second phase
     assert method.product(student).head.decoders[1].sparsity == 0.0  # until what is pruned is accepted
     method.settle(student, [0.69])
     assert method.product(student).head.decoders[1].sparsity == pytest.approx(TARGETS[1], abs=1e-3)
 
 
-def test_a_pruned_decoder_that_finds_nothing_is_not_taken(world):
+@pytest.mark.parametrize("found", [0.7, 0.021])
+def test_a_pruned_decoder_that_finds_nothing_is_not_taken(world, found):
     method = method_for(world, targets=TARGETS)
     student = method.build_student()
-    assert method.enter(student, 1, [0.7])
+    assert method.enter(student, 1, [found])
     assert not method.enter(student, 2, [0.0])
     assert method.product(student).head.decoders[1].sparsity == 0.0
 

@@ -81,6 +81,7 @@ def test_networks_side_by_side_are_sent_to_methods_that_start_from_the_first():
 @pytest.mark.parametrize("made_by", ["lwfseg", "continual-segment"])
 def test_a_method_of_several_teachers_asks_for_one_with_a_softmax_first(made_by):
     teacher = student_of(made_by)
-    assert refusal("ms-kd", teacher, feature_weight=0.0).endswith(": name a teacher with one softmax first")
+    for settings in ({}, {"feature_weight": 0.0}):
+        assert refusal("ms-kd", teacher, **settings).endswith(": name a teacher with one softmax first")
     transition = LabelTransition(teacher.label_space, KIDNEY, {})
     assert planned("ms-kd", transition, [SOFTMAX, teacher], feature_weight=0.0).kind == "PlainConvUNet"

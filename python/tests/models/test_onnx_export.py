@@ -19,8 +19,10 @@ from organincrement.contract.model import (
     MultiDecoderHead,
     MultiHead,
     OrganHead,
+    TorchScriptHead,
 )
 from organincrement.models.errors import ModelError
+from organincrement.models.formats import monai_out, nnunet2_out
 from organincrement.models.formats.onnx_out import OPSET, write
 from organincrement.models.package import LoadedModel, Provenance
 from organincrement.networks.build import NETWORKS, build_network
@@ -167,6 +169,17 @@ def test_a_network_without_an_onnx_form_is_refused_in_a_line(tmp_path, capsys):
     with pytest.raises(ModelError, match="has no ONNX form") as refused:
         write(replace(loaded(tiny_spec(3)), network=Strange()), tmp_path)
     assert "\n" not in str(refused.value) and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("other", [nnunet2_out, monai_out])
+def test_other_formats_send_no_head_to_onnx_that_it_refuses(other, tmp_path):
+    parts = tuple(OrganHead(organs=(organ,), prefix=organ) for organ in SPACE.ids)
+    dynamic = DynamicHead(tasks=tuple((organ,) for organ in SPACE.ids), width=8, depth=3)
+    for head in (dynamic, TorchScriptHead(file="network.pt", confirmed=True), MultiHead(heads=parts)):
+        with pytest.raises(ModelError, match=rf"{head.kind} head; ") as refused:
+            other.write(loaded(tiny_spec(3), head=head), tmp_path)
+        remains = "export it to ONNX, or teach" if isinstance(head, MultiHead) else "hand on the package itself"
+        assert f"head; {remains}" in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSED_KINDS))

@@ -6,8 +6,9 @@ import pytest
 
 from organincrement.contract.dataset import Case
 from organincrement.contract.plan import Training, Validation
+from organincrement.networks.sizing import NetworkSpec
 from organincrement.planning.errors import PlanningError
-from organincrement.planning.limits import check_patch, check_seed, check_training, check_validation
+from organincrement.planning.limits import check_norms, check_patch, check_seed, check_training, check_validation
 
 SOUND = Training(
     steps=100, batch=2, patch=(64, 48, 32), optimizer={"name": "adamw", "lr": 1e-3},
@@ -70,6 +71,44 @@ def test_held_back_cases_must_be_there_and_whole_patients(change, named):
 def test_a_patch_is_three_whole_numbers(patch):
     with pytest.raises(PlanningError, match="three whole numbers"):
         check_patch(patch)
+
+
+def network(kind, **more):
+    return NetworkSpec(kind=kind, args={"in_channels": 1, "out_channels": 2, "features": [4, 8, 8], **more})
+
+
+PLAIN = {"blocks": [1, 1, 1], "decoder_blocks": [1, 1]}
+BATCH_NORM = network("PlainConvUNet", norm="batch", **PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("spec", "smallest"),
+    [
+        (network("PlainConvUNet", **PLAIN), [4, 4, 8]),
+        (network("MultiDecoder", **PLAIN), [4, 4, 8]),
+        (network("PlainConvUNet", strides=[[1, 1, 1], [1, 2, 2], [1, 2, 2]], **PLAIN), [1, 4, 8]),
+        (network("DynUNet"), [4, 4, 8]),
+    ],
+)
+def test_a_patch_that_shrinks_to_one_voxel_is_refused_with_the_smallest_that_will_do(spec, smallest):
+    patch = (*smallest[:2], 4)
+    with pytest.raises(PlanningError, match=r"training\.patch' is .*larger along one axis.*no variance") as refusal:
+        check_norms(replace(SOUND, patch=patch), spec)
+    assert f"{list(patch)}" in str(refusal.value) and f"{smallest} at least" in str(refusal.value)
+    check_norms(replace(SOUND, patch=tuple(smallest)), spec)
+
+
+@pytest.mark.parametrize(
+    "spec", [network("PlainConvUNet", norm="none", **PLAIN), network("DoDNet", blocks=[1, 1, 1]), BATCH_NORM]
+)
+def test_one_voxel_will_do_where_no_norm_needs_more(spec):
+    check_norms(replace(SOUND, patch=(4, 4, 4)), spec)
+
+
+@pytest.mark.parametrize("change", [{"batch": 1}, {"accumulation": 2}, {"batch": 3, "accumulation": 2}])
+def test_one_voxel_will_not_do_for_a_norm_over_a_part_of_one_patch(change):
+    with pytest.raises(PlanningError, match="no variance"):
+        check_norms(replace(SOUND, patch=(4, 4, 4), **change), BATCH_NORM)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "one", True, None])

@@ -12,7 +12,7 @@ import torch
 from compare_world import compared
 from job_stories import assert_events_are_whole, assert_same_student, at_step
 from planted_names import PLANTED, SURNAME, found_in
-from tiny_world import QUICK
+from tiny_world import FIRST_MODEL, QUICK, Order, write_plan
 
 from organincrement.cli.main import main
 from organincrement.contract import codec
@@ -31,6 +31,7 @@ from organincrement.replay.vault import open_vault
 from organincrement.workflows import jobs
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.old_slabs import OldSet
+from organincrement.workflows.train import create_job, run_job
 
 FEW = ("--keep", 3, "--most-certain", 5, "--passes", 3, "--device", "cpu")
 
@@ -241,6 +242,21 @@ def test_vault_json_meets_its_schema(vaults):
     document = json.loads((vaults["aeiseg"] / "vault.json").read_text(encoding="utf-8"))
     schema.validate(document, json_schema(Vault))
     assert codec.from_json(Vault, document, where="test") == open_vault(vaults["aeiseg"]).vault
+
+
+def test_a_head_that_the_method_refuses_is_named_before_a_vault_of_another_model(tiny_world, vaults, tmp_path, capsys):
+    order = Order(dataset=tiny_world.site_a.path, out=tmp_path / "plan.json", method="cond-no", overrides=FIRST_MODEL)
+    job = create_job(write_plan(order), tmp_path / "job")
+    assert run_job(job) == "finished"
+    arguments = plan_arguments(tiny_world, tmp_path / "x.json", "aeiseg", vaults["aeiseg"], teacher=job.student_path)
+    assert command(*arguments) == 3
+    said = capsys.readouterr().err
+    assert "head of kind 'dynamic'" in said and "select them" not in said
+
+
+def test_a_dataset_in_the_place_of_a_vault_is_named_as_none(tiny_world, tmp_path, capsys):
+    assert command(*plan_arguments(tiny_world, tmp_path / "x.json", "aeiseg", tiny_world.site_a.path)) == 3
+    assert "site-a: is no vault, which `exemplars select` makes" in capsys.readouterr().err
 
 
 def test_a_comparison_that_would_train_the_vaults_teacher_again_is_refused_before_it_trains(

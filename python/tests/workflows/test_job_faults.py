@@ -17,6 +17,7 @@ from organincrement.models import package
 from organincrement.training import checkpoint
 from organincrement.training.signals import DiskFull, Diverged
 from organincrement.workflows import batches_of_cases, jobs
+from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.failures import failure_of
 from organincrement.workflows.train import create_job, run_job
 
@@ -265,6 +266,7 @@ def test_a_failed_job_can_be_resumed_once_its_cause_is_gone(undisturbed, tmp_pat
         (OSError(errno.ENOSPC, "no space"), "disk_full", "the disk is full"),
         (DiskFull(3 * 2**20), "disk_full", "a checkpoint needs 3 MiB"),
         (Diverged("at step 7 (cases pt_1)"), "diverged", "pt_1"),
+        (WorkflowError("teacher: has changed"), "bad_input", "teacher: has changed"),
         (ContractError("pt_1.json: is\nnot valid"), "bad_input", "pt_1.json: is not valid"),
         (FileNotFoundError(errno.ENOENT, "gone", "x.nii"), "bad_input", "x.nii"),
         (KeyError("pt_1"), "internal", "KeyError: 'pt_1'"),
@@ -274,3 +276,12 @@ def test_every_failure_has_a_code_one_line_and_what_to_do(error, code, says):
     failure = failure_of(error)
     assert failure.code == code and says in failure.message
     assert "\n" not in failure.message and failure.what_to_do.endswith(".")
+
+
+def test_who_plans_anew_after_a_failure_is_told_to_train_into_another_folder(undisturbed, tmp_path):
+    plan, _ = undisturbed
+    create_job(plan, tmp_path / "job")
+    with pytest.raises(ContractError, match="holds a job already; resume it or choose another folder"):
+        create_job(plan, tmp_path / "job")
+    to_do = failure_of(WorkflowError("teacher: has changed since the plan was made")).what_to_do
+    assert "resume the job, or plan again and train into another folder" in to_do

@@ -18,6 +18,7 @@ from organincrement.models.formats.monai_files import INFERENCE, METADATA, WEIGH
 from organincrement.models.formats.monai_networks import UNETS
 from organincrement.models.formats.monai_transforms import NO_CLIP, OWN
 from organincrement.models.formats.nnunet2_out import architecture
+from organincrement.models.formats.onnx_out import instead
 from organincrement.models.package import LoadedModel
 from organincrement.models.torch_file import write_torch_file
 from organincrement.networks.monai_nets import ARGUMENTS
@@ -49,7 +50,7 @@ def _check_expressible(model: LoadedModel) -> None:
     if not isinstance(manifest.head, SoftmaxHead):
         raise ModelError(
             f"{manifest.name}: a MONAI bundle has one softmax over all organs, and this model has a "
-            f"{manifest.head.kind} head; export it to ONNX, or teach a student with one softmax from it"
+            f"{manifest.head.kind} head; {instead(manifest.head)}"
         )
     if kind not in ARGUMENTS and kind not in _NNUNET:
         known = ", ".join((*sorted(ARGUMENTS), *_NNUNET))

@@ -17,6 +17,7 @@ from organincrement.contract.model import ModelManifest, Preprocessing, SoftmaxH
 from organincrement.imaging.conventions import CONVENTIONS
 from organincrement.models.errors import ModelError
 from organincrement.models.formats.nnunet2_notes import notes
+from organincrement.models.formats.onnx_out import instead
 from organincrement.models.package import LoadedModel
 from organincrement.models.torch_file import write_torch_file
 
@@ -58,7 +59,7 @@ def _check_expressible(manifest: ModelManifest) -> None:
     if not isinstance(manifest.head, SoftmaxHead):
         raise ModelError(
             f"{manifest.name}: nnU-Net knows one softmax over all organs, and this model has a {manifest.head.kind} "
-            "head; export it to ONNX, or teach a student with one softmax from it"
+            f"head; {instead(manifest.head)}"
         )
     if manifest.network.kind not in NETWORKS:
         raise ModelError(

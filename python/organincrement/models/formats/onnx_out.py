@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from organincrement.contract import codec
 from organincrement.contract.channels import channel_groups
-from organincrement.contract.model import DynamicHead, ModelManifest, TorchScriptHead
+from organincrement.contract.model import DynamicHead, Head, ModelManifest, TorchScriptHead
 from organincrement.models.errors import ModelError
 from organincrement.models.package import LoadedModel
 from organincrement.networks.ensemble import Ensemble
@@ -53,6 +53,13 @@ def _check_expressible(manifest: ModelManifest) -> None:
             f"{manifest.name}: makes its output layer anew for each scan and task (head 'dynamic'), which is not "
             "exported to ONNX; distil it into a student with one softmax first"
         )
+
+
+def instead(head: Head) -> str:
+    """What to do with a model for whose head another format has no place."""
+    if isinstance(head, TorchScriptHead | DynamicHead):
+        return "hand on the package itself"
+    return "export it to ONNX, or teach a student with one softmax from it"
 
 
 class _MeanProbabilities(nn.Module):
