@@ -138,9 +138,10 @@ PHANTOM_RUNS: dict[str, Run] = {
     "dodnet-width-16": _dodnet("width 16", "dodnet", head_width=16),
     "dodnet-task": _dodnet("task alone", "dodnet", controller="task"),
     "dodnet-image": _dodnet("image alone", "dodnet", controller="image"),
+    # the network and the rate of those weights
     "transfer-scratch": _fresh(
-        "another organ from few patients, from scratch", "supervised", "kidney", steps=STUDENT_STEPS,
-        tests=("test-kidney",),
+        "another organ from few patients, from scratch", "tal", "kidney", steps=STUDENT_STEPS, tests=("test-kidney",),
+        **_STANDARDISED,
     ),
     "transfer-weights": dataclasses.replace(
         _student("the same from the weights of three organs", "fine-tune", "kidney", "tal"), tests=("test-kidney",)
@@ -191,9 +192,8 @@ LONGER_RUNS: dict[str, Run] = {
         )
     },
     "co-training-840": _longer("co-training", 840, ramp_steps=450),
-    "transfer-weights-840": dataclasses.replace(
-        _otherwise("transfer-weights", "from weights of 840 steps"), teachers=("tal-840",)
-    ),
+    "transfer-scratch-360": _longer("transfer-scratch", 360),
+    "transfer-weights-360": dataclasses.replace(_longer("transfer-weights", 360), teachers=("tal-840",)),
     # 120 of which are of the new images
     **{f"case3-{method}-156": _longer(f"case3-{method}", 156) for method in ("aeiseg", "coriseg")},
 }  # fmt: skip

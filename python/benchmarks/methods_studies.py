@@ -207,7 +207,7 @@ _LONGER: Mapping[str, Study] = {
         "dodnet-head", "840 steps", {run: f"{run}-840" for run in _OF_A_MINUTE["dodnet-head"].rows}
     ),
     "transfer": _longer(
-        "transfer", "from 840 steps", {"transfer-weights": "transfer-weights-840"}, ("transfer-scratch",)
+        "transfer", "360 steps", {run: f"{run}-360" for run in ("transfer-scratch", "transfer-weights")}
     ),
 }  # fmt: skip
 
