@@ -170,7 +170,8 @@ def test_what_is_missing_is_said_in_one_line(series, tmp_path):
         (dicom_request(result, tmp_path / "out", None), "name its folder with --dicom"),
         (dicom_request(result, tmp_path / "out", tmp_path / "gone"), "gone: there is no such series"),
         (dicom_request(result, series, series), "series: holds the scan's own DICOM series"),
-        (dicom_request(half, tmp_path / "out", series), r"half: has no report\.json, so it is no whole result"),
+        (dicom_request(half, tmp_path / "out", series), r"half: has no report\.json: it is half-written"),
+        (dicom_request(half / "segmentation.seg.nrrd", tmp_path / "out", series), "nrrd: has no report"),
         (dicom_request(series, tmp_path / "out", series), r"holds no segmentation\.seg\.nrrd"),
     ):
         with pytest.raises(WorkflowError, match=says):
