@@ -12,8 +12,7 @@ Ambiguous in the paper, and chosen here:
 - Eq. 6 has the prediction first (reverse KL), infinite without smoothing. The practical preset turns it round,
   unsmoothed, and adds soft Dice: in 400 steps the printed terms find no small organ (docs/benchmarks/headneck.md).
 - The weight is per voxel, then the mean of all; p_t is of the clean scan; N > 1 new organs share the smoothed 0.3.
-  Start of the student, learning-rate schedule and ranges of the perturbations are ours. Of these, blur gives most of
-  what the copies add to u, and a brightness behind InstanceNorm nothing (docs/benchmarks/speed.md).
+  Start, schedule and perturbations are ours: blur gives most of u, brightness nothing (docs/benchmarks/speed.md).
 """
 
 from dataclasses import dataclass

@@ -226,9 +226,8 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             free_gpu_memory()
             self.progress.micro_batch = self.progress.micro_batch // 2
-            self.reporter.warn(
-                "smaller_batch", f"out of {whose} memory: going on with parts of {self.progress.micro_batch} patches"
-            )
+            said = f"out of {whose} memory: going on with parts of {self.progress.micro_batch} patches"
+            self.reporter.warn("smaller_batch", said)
 
     def _step_back(self, case_ids: tuple[str, ...]) -> None:
         of_all = self.group.together(lambda: ", ".join(case_ids))

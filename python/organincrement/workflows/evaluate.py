@@ -44,15 +44,12 @@ def evaluate(
     """Segment every labelled case and compare it with its label, on the scan's own grid.
 
     Args: largest_component: compare each organ's largest connected part only. notice: told where memory is short, and
-    of organs that only look the same.
-    working: told of the windows of the scan in work. crew: who does it; where others than this process do, and it was
-    stopped, the same call goes on with the cases that are left.
+    of two organs under one name. working: told of the windows of the scan in work. crew: who does it; where others than
+    this process do, and it was stopped, the same call goes on with the cases that are left.
     Organs that only the dataset or only the model knows are left out. Raises: WorkflowError where they share none.
     """
     manifest, dataset = read_manifest(model_path), DatasetFolder.open(dataset_path)
-    labelled = {case.id: case for case in _labelled_cases(dataset, manifest)}
-    for line in _two_under_one_id(dataset, manifest):
-        notice(line)
+    labelled = {case.id: case for case in _labelled_cases(dataset, manifest, notice)}
     crew = sized(crew, [dataset.image_path(case) for case in labelled.values()], model=manifest, device=device)
     model, data = crew.seen(model_path), crew.seen(dataset_path)
     work = _Evaluating(model=model, dataset=data, largest_component=largest_component, device=device)
@@ -122,8 +119,10 @@ def _inputs_sha256(dataset: DatasetFolder, case: Case) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _labelled_cases(dataset: DatasetFolder, manifest: ModelManifest) -> list[Case]:
+def _labelled_cases(dataset: DatasetFolder, manifest: ModelManifest, notice: Callable[[str], None]) -> list[Case]:
     check_seen(dataset, manifest, "the model was trained on")
+    for line in _two_under_one_id(dataset, manifest):
+        notice(line)
     organs = manifest.label_space
     if not any(organs.has(organ) for organ in dataset.label_space.organs):
         raise WorkflowError(f"{dataset.path.name}: has none of the model's organs ({', '.join(organs.ids)})")

@@ -54,10 +54,14 @@ def fitted_plan(
             plan = replace(setup.plan, device="cpu", training=replace(setup.plan.training, precision=precision))
             notice("one patch does not fit into GPU memory: planned for the CPU, which takes many times as long")
         else:
-            raise PlanningError(
-                f"training.patch: there is not enough {whose} memory for one patch of {list(plan.training.patch)}: "
-                "close other programs, or plan with a smaller one"
-            )
+            raise PlanningError(_too_large(plan, whose))
+
+
+def _too_large(plan: Plan, whose: str) -> str:
+    return (
+        f"training.patch: there is not enough {whose} memory for one patch of {list(plan.training.patch)}: close other "
+        "programs, or plan with a smaller one"
+    )
 
 
 def _part(plan: Plan) -> int:
