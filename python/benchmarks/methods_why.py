@@ -21,7 +21,7 @@ WHY: Mapping[str, str] = {
     "its own tables say why.",
     "ms-kd-longer": "The student of teachers sees no label and stays at its teachers' Dice, where the paper's is a "
     "point ahead; features add nothing to the logits here. DoDNet: see its own table with 840 steps.",
-    "ms-kd-outside": "As above: 280 and 240 steps are too few, and with three times as many the lag is gone.",
+    "ms-kd-outside": "As above: 280 and 240 steps are too few, and with three times as many none but DoDNet is behind.",
     "ms-kd-outside-longer": "Co-training, which sees the labels, carries over to the other site best; MS-KD as well as "
     "its teachers. DoDNet: see its own table with 840 steps.",
     "case2": "The single volume is one slab beside three exemplars, which have 0.32 of all steps (`replay_at_most`, "

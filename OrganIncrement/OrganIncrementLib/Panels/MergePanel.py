@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import qt
 from slicer.i18n import tr as _
 
+from organincrement.contract.results import MOST_CONFLICTS
 from OrganIncrementLib.Intent import Intent
 from OrganIncrementLib.Panels.ChoiceBox import Choice
 from OrganIncrementLib.Panels.ListWidgets import fillRow, fitColumns, fitHeight, selectedRow
@@ -12,7 +13,6 @@ from OrganIncrementLib.Panels.Permission import allow
 from OrganIncrementLib.Panels.TaskBar import TaskBar, TaskState
 
 _FEWEST_ROWS, _MOST_ROWS = 1, 6
-MOST_CONFLICTS = 1000  # the engine lists no more
 
 
 @dataclass(frozen=True, kw_only=True)

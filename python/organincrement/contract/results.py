@@ -215,9 +215,12 @@ class MergeConflict:
     rule: str
 
 
+MOST_CONFLICTS = 1000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conflicts:
-    """conflicts.json."""
+    """conflicts.json: the largest 1000 (MOST_CONFLICTS)."""
 
     schema: ClassVar[str] = "organincrement/conflicts/1"
     conflicts: tuple[MergeConflict, ...]

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.results import Conflicts, MergeConflict, Point
+from organincrement.contract.results import MOST_CONFLICTS, Conflicts, MergeConflict, Point
 from organincrement.imaging.volume import Volume
 
 OVER_HOST = "anomaly-over-host"
 CONFIDENCE = "confidence"
 ORDER = "order"
 RULES = (CONFIDENCE, ORDER, OVER_HOST)
-MOST_CONFLICTS = 1000
 _FACE_AND_EDGE_NEIGHBOURS = ndimage.generate_binary_structure(3, 2)
 _MOST_BOX_VOXELS = 48 * 2**20  # beyond it a conflict is not taken apart into regions
 

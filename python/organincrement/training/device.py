@@ -1,7 +1,7 @@
 """Which device and precision a job uses; `auto` is resolved here and recorded in the `started` event."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,10 @@ class Hardware:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """To compute a loss in."""
-        if self.precision == "fp64":
-            with _AllDouble():
-                yield
-        elif self.precision == "bf16" and self.device.type == "cpu":
-            with torch.autocast("cpu", torch.bfloat16), _WholeWhereThin():
-                yield
-        else:
-            with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
-                yield
+        thin = self.precision == "bf16" and self.device.type == "cpu"
+        exceptions = _AllDouble() if self.precision == "fp64" else _WholeWhereThin() if thin else nullcontext()
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None), exceptions:
+            yield
 
     def keep_memory(self) -> None:
         """On a CPU the memory of one pass of a network is kept for the next (networks/heap.py)."""

@@ -138,7 +138,8 @@ def _draft(
 
 def _held_back(request: PlanRequest, cases: Sequence[Case], seed: int) -> tuple[str, ...]:
     """Those of a label, unless teachers can be compared with."""
-    judged = [case for case in cases if case.label or method_named(request.method).needs.teachers != "none"]
+    has_teacher = method_named(request.method).needs.teachers != "none"
+    judged = [case for case in cases if case.label or has_teacher]
     held = held_back(judged, seed)
     if not held and len({case.group for case in judged}) > 2:
         request.notice("no case is held back: each patient has the only labels of an organ, which the training needs")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from organincrement.contract.labels import LabelSpace
-from organincrement.contract.results import MergeConflict
-from organincrement.inference.conflicts import CONFIDENCE, MOST_CONFLICTS, ORDER, OVER_HOST
+from organincrement.contract.results import MOST_CONFLICTS, MergeConflict
+from organincrement.inference.conflicts import CONFIDENCE, ORDER, OVER_HOST
 from organincrement.workflows.merge import Merged
 
 _MOST_LINES = 10

@@ -10,12 +10,11 @@ from merge_inputs_made_up import SHAPE, box, drawn, labels, merged, segmented, s
 from organincrement.contract.errors import ContractError
 from organincrement.contract.labels import LabelSpace
 from organincrement.contract.organs import organ_from_name
-from organincrement.contract.results import MergeConflict
+from organincrement.contract.results import MOST_CONFLICTS, MergeConflict
 from organincrement.imaging.errors import ImageError
 from organincrement.imaging.segments import read_segments
 from organincrement.imaging.volume import Volume
 from organincrement.imaging.writing import write_segmentation, write_volume
-from organincrement.inference.conflicts import MOST_CONFLICTS
 from organincrement.workflows.errors import WorkflowError
 from organincrement.workflows.merge import MergeRequest, merge
 from organincrement.workflows.merge_inputs import MergeInput, open_input
