@@ -104,8 +104,8 @@ class Doubter:
                 for _ in range(self.passes):
                     self.between()
                     found.add(self._organ_probabilities(x))
-                weight = torch.from_numpy(window.weight_DHW).double()
-                totals += (found.variance.double().cpu() * weight).sum((1, 2, 3))
+                weight = torch.from_numpy(window.weight_DHW).to(self.device)
+                totals += torch.einsum("kdhw,dhw->k", found.variance.double(), weight).cpu()
                 voxels += float(weight.sum())
         return (totals / max(voxels, 1.0)).numpy()
 
@@ -117,10 +117,10 @@ class Doubter:
             for window in windows:
                 self.between()
                 self.network(self._input(window.image_DHW))
-                features_FDHW = stage.features[0].double().cpu()
-                weight = torch.from_numpy(window.weight_DHW).double()
+                features_FDHW = stage.features[0].double()
+                weight = torch.from_numpy(window.weight_DHW).to(self.device)
                 share = functional.adaptive_avg_pool3d(weight[None], features_FDHW.shape[1:])
-                total = total + (features_FDHW * share).sum((1, 2, 3))
+                total = total + (features_FDHW * share).sum((1, 2, 3)).cpu()
                 mass += float(share.sum())
         return (total / mass).float().numpy()
 
